@@ -1,0 +1,1 @@
+"""All that a Raspberry Pi installs. Nothing here imports torch."""

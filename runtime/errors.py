@@ -1,0 +1,33 @@
+"""What can go wrong, said so that a person at a terminal knows what to do next."""
+
+
+class BirdedgeError(Exception):
+    """Base of every error that birdedge raises on purpose; its text is meant for people."""
+
+
+class ImageError(BirdedgeError):
+    """A picture could not be read: missing, truncated, too large, or of an unsupported kind."""
+
+
+class SourceError(BirdedgeError):
+    """A source of pictures could not be opened: no such file, camera, address."""
+
+
+class BundleError(BirdedgeError):
+    """A model bundle is missing, incomplete, tampered with, or inconsistent."""
+
+
+class BackendError(BirdedgeError):
+    """An inference engine is missing or could not load or run a model."""
+
+
+class MissingExtraError(BirdedgeError):
+    """A part of birdedge was asked for whose optional packages are not installed."""
+
+
+class DataError(BirdedgeError):
+    """A data set is missing, damaged, or not laid out as expected."""
+
+
+class CheckpointError(BirdedgeError):
+    """Weights or a checkpoint do not exist or do not fit what was asked of them."""

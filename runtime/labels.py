@@ -1,0 +1,76 @@
+"""Species names, and the text file that lists them."""
+
+import re
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from .errors import BundleError
+
+BACKGROUND = "background"
+"""The class that stands for "no bird", by the convention of the iNaturalist bird models."""
+
+_SCIENTIFIC_AND_COMMON = re.compile(r"^(?P<scientific>[^()]+?)\s*\((?P<common>.+)\)$")
+
+
+class Label(BaseModel):
+    """One class of a model: a species, or the background.
+
+    Attributes:
+        scientific_name: Latin binomial, as in the eBird/Clements checklist where it is known.
+        common_name: English name.
+        ebird_code: eBird's species code, where it is known.
+        dataset_class: what the training data calls it, so that figures can be taken from folders.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scientific_name: str
+    common_name: str = ""
+    ebird_code: str | None = None
+    dataset_class: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What a birder calls it: the common name, else the scientific one."""
+        return self.common_name or self.scientific_name
+
+    @property
+    def is_background(self) -> bool:
+        """Whether this class means "no bird"."""
+        return self.scientific_name == BACKGROUND
+
+    def __str__(self) -> str:
+        if not self.common_name or self.common_name == self.scientific_name:
+            return self.scientific_name
+        return f"{self.scientific_name} ({self.common_name})"
+
+    @classmethod
+    def parse(cls, line: str) -> "Label":
+        """Read ``Scientific name (Common name)``; a line without brackets is one name alone."""
+        line = line.strip()
+        match = _SCIENTIFIC_AND_COMMON.match(line)
+        if match:
+            return cls(scientific_name=match["scientific"], common_name=match["common"])
+        return cls(scientific_name=line)
+
+
+def read_labels(path: Path) -> list[Label]:
+    """Read a labels file: one ``Scientific name (Common name)`` a line, in class order.
+
+    Raises:
+        BundleError: the file is missing, not text, empty, or has a blank line inside.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BundleError(f"cannot read labels {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BundleError(f"labels {path} is not a UTF-8 text file") from error
+    lines = text.strip().splitlines()
+    if not lines:
+        raise BundleError(f"labels {path} is empty; it needs one species a line")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            raise BundleError(f"labels {path}, line {number} is blank; class numbers would shift")
+    return [Label.parse(line) for line in lines]

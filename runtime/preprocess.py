@@ -1,0 +1,151 @@
+"""The one definition of decode, resize, crop and normalise.
+
+Training evaluation, calibration, benchmarks and the device all call this file, so that a figure
+measured in one of them holds in the others.
+"""
+
+import io
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from pydantic import BaseModel, ConfigDict, Field
+
+from .errors import ImageError
+
+# Pillow only warns between 89 and 179 megapixels; decoded, that is up to half a gigabyte, which a
+# small board does not have. Refusing at the first limit keeps the process alive.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+_RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+class Preprocess(BaseModel):
+    """From a decoded picture of any size to what a network takes.
+
+    Attributes:
+        input_size: height and width of the network's input, in pixels.
+        resize_mode: ``squash`` stretches the whole picture to the input; ``crop`` scales the
+            shorter side to ``input_size / crop_fraction`` and takes the centre; ``letterbox``
+            scales the longer side to fit and pads with grey.
+        interpolation: resampling filter; all but nearest are antialiased when shrinking.
+        crop_fraction: used by ``crop`` alone; timm calls it ``crop_pct``.
+        color_order: order of the channels that the network takes.
+        mean: per channel, on the scale [0, 1], in ``color_order``.
+        std: likewise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_size: tuple[int, int] = Field(default=(224, 224))
+    resize_mode: Literal["squash", "crop", "letterbox"] = "squash"
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    crop_fraction: float = Field(default=1.0, gt=0, le=1)
+    color_order: Literal["RGB", "BGR"] = "RGB"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    def fit(self, picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize and crop a picture to the network's input.
+
+        Args:
+            picture: an RGB picture, either Pillow's or uint8 ``[H, W, 3]``.
+
+        Returns:
+            uint8 ``[h, w, 3]``, channels in ``color_order``.
+        """
+        image = Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture
+        height, width = self.input_size
+        resample = _RESAMPLING[self.interpolation]
+        if self.resize_mode == "letterbox":
+            image = ImageOps.pad(image, (width, height), resample, color=(128, 128, 128))
+        elif image.size != (width, height):
+            image = image.resize((width, height), resample, box=self._source_box(image))
+        pixels: NDArray[np.uint8] = np.asarray(image)
+        return pixels if self.color_order == "RGB" else pixels[..., ::-1]
+
+    def normalise(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Scale uint8 ``[N, h, w, 3]`` to float32: ``(batch / 255 - mean) / std``."""
+        scale = np.asarray([1 / (255 * s) for s in self.std], dtype=np.float32)
+        shift = np.asarray(
+            [-m / s for m, s in zip(self.mean, self.std, strict=True)], dtype=np.float32
+        )
+        scaled: NDArray[np.float32] = batch.astype(np.float32)
+        scaled *= scale
+        scaled += shift
+        return scaled
+
+    def _source_box(self, image: Image.Image) -> tuple[float, float, float, float]:
+        """The part of the picture (left, top, right, bottom; pixels) that fills the input."""
+        if self.resize_mode == "squash":
+            return (0, 0, image.width, image.height)
+        height, width = self.input_size
+        scale = min(image.width / width, image.height / height) * self.crop_fraction
+        left = (image.width - width * scale) / 2
+        top = (image.height - height * scale) / 2
+        return (left, top, left + width * scale, top + height * scale)
+
+
+def read_image(source: Path | bytes) -> Image.Image:
+    """Decode a picture file to RGB, upright.
+
+    EXIF orientation is applied; transparency is laid over white; CMYK, grey and palettes become
+    RGB; 16-bit grey is scaled to 8 bits; of an animation the first frame is taken.
+
+    Args:
+        source: a file, or the bytes of one.
+
+    Raises:
+        ImageError: the file is missing, empty, truncated, not a picture, of a pixel type that has
+            no defined range, or larger than Pillow's limit of 89 megapixels.
+    """
+    name = "picture" if isinstance(source, bytes) else str(source)
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image), name)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        raise ImageError(
+            f"{name}: more than {limit:.0f} megapixels; scale it down first"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name}: {_why_unreadable(source)}") from error
+    except FileNotFoundError as error:
+        raise ImageError(f"{name}: no such file") from error
+    except ImageError:
+        raise
+    # Pillow's decoders raise whatever a damaged file makes them stumble over.
+    except Exception as error:
+        raise ImageError(f"{name}: damaged picture ({error})") from error
+
+
+def _why_unreadable(source: Path | bytes) -> str:
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    return "empty file" if size == 0 else "not a picture that can be read"
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I;16"):
+        grey = np.asarray(image).astype(np.uint16) >> 8
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ImageError(
+            f"{name}: pixels of type {image.mode!r} have no defined brightness range; "
+            "convert it to 8 or 16 bits first"
+        )
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+

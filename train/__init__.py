@@ -1,0 +1,1 @@
+"""Cloud training: Hydra configuration, timm networks, Lightning's loop, W&B's record."""

@@ -1,0 +1,111 @@
+"""A trained network as one safetensors file that says what it is."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..runtime.errors import CheckpointError
+from ..runtime.labels import Label
+from ..runtime.preprocess import Preprocess
+
+_METADATA_KEY = "birdedge"
+
+
+class Provenance(BaseModel):
+    """Where a network came from.
+
+    Attributes:
+        command: the command line that made it.
+        git_commit: commit of the working tree, with ``+changes`` when it was not clean.
+        data_digest: SHA-256 over the names and sizes of the training photos.
+        config: the resolved training configuration.
+        tracker_run: W&B's run id, if there was one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: str = ""
+    git_commit: str = ""
+    data_digest: str = ""
+    config: dict[str, Any] = {}
+    tracker_run: str | None = None
+
+
+class CheckpointInfo(BaseModel):
+    """Everything but the weights.
+
+    Attributes:
+        architecture: a name that ``timm.create_model`` knows.
+        model_args: further arguments of ``timm.create_model``.
+        labels: species in class order.
+        preprocess: how pictures reach the network.
+        metrics: validation and test figures by name, such as ``val/top1``.
+        provenance: how it was made.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: str
+    model_args: dict[str, Any] = {}
+    labels: tuple[Label, ...]
+    preprocess: Preprocess
+    metrics: dict[str, float] = {}
+    provenance: Provenance = Provenance()
+
+
+def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> None:
+    """Write weights and description; an older file is replaced only once the new one is whole."""
+    partial = path.with_name(path.name + ".partial")
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    try:
+        save_file(weights, partial, metadata={_METADATA_KEY: info.model_dump_json()})
+        os.replace(partial, path)  # noqa: PTH105 - atomic, and over an older file
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
+    """Read a checkpoint back.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, not birdedge's, or has NaN or infinite
+            weights.
+    """
+    weights, metadata = read_safetensors(path)
+    if _METADATA_KEY not in metadata:
+        raise CheckpointError(
+            f"{path} holds weights alone; a checkpoint of `birdedge train` is needed"
+        )
+    try:
+        info = CheckpointInfo.model_validate_json(metadata[_METADATA_KEY])
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: its description is damaged: {error}") from error
+    return info, weights
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Weights by name, as float32 where they are floating-point, and the file's metadata.
+
+    Raises:
+        CheckpointError: the file is missing, not safetensors, or has NaN or infinite weights.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+    for name, tensor in weights.items():
+        if tensor.is_floating_point():
+            if not torch.isfinite(tensor).all():
+                raise CheckpointError(f"{path}: {name} has NaN or infinite weights")
+            weights[name] = tensor.float()
+    return weights, metadata

@@ -1,0 +1,178 @@
+"""Photos to batches. The evaluation view is the device's own preprocessing, to the last pixel."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+
+from ..runtime.preprocess import Preprocess, read_image
+from .augment import Augment
+from .layouts import Dataset, Photo, split_by_class
+
+Batch = tuple[Tensor, Tensor]
+"""Images, uint8 ``[N, 3, H, W]``, and class numbers, int64 ``[N]``."""
+
+
+class BirdData(L.LightningDataModule):
+    """Training, validation (cut by class from the training part) and test batches."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        preprocess: Preprocess,
+        augment: Augment,
+        *,
+        batch_size: int = 64,
+        workers: int = 2,
+        val_fraction: float = 0.1,
+        box_margin: float = 0.1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.train_photos, self.val_photos = split_by_class(dataset.train, val_fraction, seed)
+        self.test_photos = dataset.test
+        self._preprocess = preprocess
+        self._augment = augment
+        self._batch_size = batch_size
+        self._workers = workers
+        self._box_margin = box_margin
+        self._seed = seed
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled random views; a last, smaller batch is left out of the epoch."""
+        view = self._augment.view(self._preprocess.input_size)
+        photos = TrainingViews(self.train_photos, view, self._box_margin)
+        order = SeededOrder(len(photos), self._seed)
+        return self._loader(photos, sampler=order, drop_last=len(photos) > self._batch_size)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The validation photos as the device would see them."""
+        return self._loader(self._as_on_device(self.val_photos))
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """The test photos as the device would see them; for reporting only."""
+        return self._loader(self._as_on_device(self.test_photos))
+
+    def plain_train_dataloader(self) -> DataLoader[Batch]:
+        """The training photos without augmentation, to measure statistics on."""
+        return self._loader(self._as_on_device(self.train_photos))
+
+    def _as_on_device(self, photos: tuple[Photo, ...]) -> "DeviceViews":
+        return DeviceViews(photos, self._preprocess, self._box_margin)
+
+    def _loader(
+        self,
+        photos: "TrainingViews | DeviceViews",
+        sampler: "SeededOrder | None" = None,
+        drop_last: bool = False,
+    ) -> DataLoader[Batch]:
+        return DataLoader(
+            photos,
+            batch_size=self._batch_size,
+            sampler=sampler,
+            num_workers=self._workers,
+            persistent_workers=self._workers > 0,
+            prefetch_factor=4 if self._workers else None,
+            pin_memory=torch.cuda.is_available(),
+            drop_last=drop_last,
+        )
+
+
+class SeededOrder(Sampler[tuple[int, int]]):
+    """A shuffle that depends on seed and epoch alone, with a seed for each view.
+
+    Neither the number of workers nor an interruption can change what an epoch shows: Lightning
+    calls ``set_epoch`` before each one, after a resume too.
+    """
+
+    def __init__(self, count: int, seed: int) -> None:
+        self._count = count
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of this epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        chooser = np.random.default_rng((self._seed, self._epoch))
+        order = chooser.permutation(self._count).tolist()
+        seeds = chooser.integers(2**63, size=self._count).tolist()
+        return zip(order, seeds, strict=True)
+
+
+class TrainingViews(TorchDataset[tuple[Tensor, int]]):
+    """Random views of photos, asked for by (photo number, seed)."""
+
+    def __init__(
+        self, photos: tuple[Photo, ...], view: torch.nn.Module, box_margin: float
+    ) -> None:
+        self._photos = photos
+        self._view = view
+        self._box_margin = box_margin
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int]:
+        index, seed = item
+        photo = self._photos[index]
+        pixels = np.array(read_photo(photo, self._box_margin))
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self._view(image), photo.label
+
+
+class DeviceViews(TorchDataset[tuple[Tensor, int]]):
+    """Photos through the device's own preprocessing."""
+
+    def __init__(
+        self, photos: tuple[Photo, ...], preprocess: Preprocess, box_margin: float
+    ) -> None:
+        self._photos = photos
+        self._preprocess = preprocess
+        self._box_margin = box_margin
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        photo = self._photos[index]
+        pixels = self._preprocess.fit(read_photo(photo, self._box_margin))
+        return torch.from_numpy(pixels.copy()).permute(2, 0, 1), photo.label
+
+
+def read_photo(photo: Photo, box_margin: float) -> Image.Image:
+    """Decode a photo and, where its box is known, crop to the bird.
+
+    Args:
+        photo: what to read.
+        box_margin: how much is added on each side, as a share of the box's longer side.
+
+    Raises:
+        ImageError: the picture cannot be read.
+    """
+    image = read_image(Path(photo.path))
+    if photo.box is None:
+        return image
+    left, top, width, height = photo.box
+    margin = box_margin * max(width, height)
+    return image.crop(
+        (
+            max(0, round(left - margin)),
+            max(0, round(top - margin)),
+            min(image.width, round(left + width + margin)),
+            min(image.height, round(top + height + margin)),
+        )
+    )

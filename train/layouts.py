@@ -1,0 +1,182 @@
+"""Where the photos of a data set lie, which species each shows, and which part it belongs to."""
+
+import csv
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ..runtime.errors import DataError
+from ..runtime.labels import Label
+
+T = TypeVar("T")
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One labelled photo.
+
+    Attributes:
+        path: the picture file.
+        label: class number.
+        box: the bird's bounding box as left, top, width, height in pixels, if it is known.
+    """
+
+    path: Path
+    label: int
+    box: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Photos of a data set with the names of their classes, in class order."""
+
+    classes: tuple[str, ...]
+    train: tuple[Photo, ...]
+    test: tuple[Photo, ...]
+
+
+def read_dataset(root: Path) -> Dataset:
+    """Read a data set in either of the two layouts that birdedge knows.
+
+    * the official ``CUB_200_2011`` folder: ``images.txt``, ``train_test_split.txt``, ...
+    * a tree ``train/<class>/*.jpg`` with, where there is one, ``test/<class>/*.jpg``.
+
+    Raises:
+        DataError: the folder is missing, empty, or in neither layout.
+    """
+    if not root.is_dir():
+        raise DataError(f"no data at {root}; give its folder with data.root=DIR")
+    if (root / "images.txt").is_file():
+        return _read_cub(root)
+    if (root / "train").is_dir():
+        return _read_tree(root)
+    raise DataError(
+        f"{root} holds neither images.txt (CUB-200-2011) nor train/<class>/ folders; "
+        "`birdedge data prepare` unpacks the official archive"
+    )
+
+
+def _read_tree(root: Path) -> Dataset:
+    classes = tuple(sorted(folder.name for folder in (root / "train").iterdir() if folder.is_dir()))
+    train = tuple(_tree_photos(root / "train", classes))
+    if not train:
+        raise DataError(f"{root / 'train'} has no class folder with pictures in it")
+    strangers = sorted(
+        folder.name
+        for folder in (root / "test").glob("*/")
+        if folder.is_dir() and folder.name not in classes
+    )
+    if strangers:
+        raise DataError(f"{root / 'test'} has classes that train/ has not: {', '.join(strangers)}")
+    return Dataset(classes, train, tuple(_tree_photos(root / "test", classes)))
+
+
+def _tree_photos(part: Path, classes: tuple[str, ...]) -> Iterator[Photo]:
+    for label, name in enumerate(classes):
+        for path in sorted((part / name).glob("*")):
+            if path.suffix.lower() in PICTURE_SUFFIXES:
+                yield Photo(path, label)
+
+
+def _read_cub(root: Path) -> Dataset:
+    names = _read_table(root / "classes.txt", lambda cells: cells[0])
+    paths = _read_table(root / "images.txt", lambda cells: cells[0])
+    labels = _read_table(root / "image_class_labels.txt", lambda cells: cells[0])
+    in_train = _read_table(root / "train_test_split.txt", lambda cells: cells[0] == "1")
+    boxes = _read_table(root / "bounding_boxes.txt", _as_box)
+    number = {class_id: index for index, class_id in enumerate(names)}
+    parts: dict[bool, list[Photo]] = {True: [], False: []}
+    try:
+        for image_id, path in paths.items():
+            photo = Photo(root / "images" / path, number[labels[image_id]], boxes[image_id])
+            parts[in_train[image_id]].append(photo)
+    except KeyError as error:
+        raise DataError(f"{root}: image or class {error} is missing from one of the lists") from None
+    # "001.Black_footed_Albatross" carries its class number in front.
+    classes = tuple(name.partition(".")[2] or name for name in names.values())
+    return Dataset(classes, tuple(parts[True]), tuple(parts[False]))
+
+
+def _as_box(cells: list[str]) -> tuple[float, float, float, float]:
+    left, top, width, height = (float(cell) for cell in cells)
+    return (left, top, width, height)
+
+
+def _read_table(path: Path, parse: Callable[[list[str]], T]) -> dict[str, T]:
+    """CUB's lists: an id, a space, and the values, one row a line."""
+    try:
+        rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line]
+        return {row[0]: parse(row[1:]) for row in rows}
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    except (IndexError, ValueError) as error:
+        raise DataError(f"{path} is not in CUB-200-2011's form: {error}") from error
+
+
+def split_by_class(
+    photos: tuple[Photo, ...], fraction: float, seed: int
+) -> tuple[tuple[Photo, ...], tuple[Photo, ...]]:
+    """Cut a validation part out of a training part, the same share from every class.
+
+    The choice depends on the seed and the order of the photos alone.
+
+    Returns:
+        What remains for training, and the validation part; both in the order given.
+
+    Raises:
+        DataError: a class has too few photos to leave one on either side.
+    """
+    by_class: dict[int, list[int]] = defaultdict(list)
+    for index, photo in enumerate(photos):
+        by_class[photo.label].append(index)
+    held_out: set[int] = set()
+    chooser = random.Random(seed)
+    for label in sorted(by_class):
+        indices = by_class[label]
+        count = max(1, round(len(indices) * fraction))
+        if count >= len(indices):
+            raise DataError(
+                f"class {label} has {len(indices)} photos, too few to hold out {fraction:.0%}"
+            )
+        held_out.update(chooser.sample(indices, count))
+    kept = tuple(photo for index, photo in enumerate(photos) if index not in held_out)
+    return kept, tuple(photos[index] for index in sorted(held_out))
+
+
+def species_labels(classes: tuple[str, ...], table: Path | None) -> list[Label]:
+    """Give each class of a data set its species' names.
+
+    Args:
+        classes: the data set's own class names, such as ``Anna_Hummingbird``.
+        table: a CSV with the columns ``class,scientific_name,common_name,ebird_code``; a class it
+            does not list keeps its own name.
+
+    Raises:
+        DataError: the table cannot be read or lacks a column.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    if table is not None:
+        try:
+            with table.open(encoding="utf-8", newline="") as file:
+                rows = {row["class"]: row for row in csv.DictReader(file)}
+        except OSError as error:
+            raise DataError(f"cannot read species table {table}: {error.strerror}") from error
+        except KeyError as error:
+            raise DataError(f"species table {table} lacks the column {error}") from error
+    return [_label(name, rows.get(name)) for name in classes]
+
+
+def _label(class_name: str, row: dict[str, str] | None) -> Label:
+    if row is None:
+        return Label(scientific_name=class_name.replace("_", " "), dataset_class=class_name)
+    return Label(
+        scientific_name=row["scientific_name"],
+        common_name=row["common_name"],
+        ebird_code=row["ebird_code"] or None,
+        dataset_class=class_name,
+    )

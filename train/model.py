@@ -1,0 +1,157 @@
+"""timm networks, weights from a hub or a file, and folded batch norm brought back to life."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from ..runtime.errors import CheckpointError
+from .checkpoint import read_safetensors
+
+
+def create_network(
+    architecture: str,
+    classes: int,
+    *,
+    pretrained: bool = False,
+    init_from: Path | None = None,
+    **model_args: Any,
+) -> nn.Module:
+    """Build a timm network for a number of classes.
+
+    Args:
+        architecture: any name of ``timm.list_models()``.
+        classes: outputs of the classifier.
+        pretrained: fetch timm's own weights from the model hub.
+        init_from: take weights from this safetensors file instead; a classifier for another
+            number of classes is left at its fresh initialisation.
+        model_args: passed on to ``timm.create_model``.
+
+    Raises:
+        CheckpointError: the architecture is unknown, the hub cannot be reached, or the file does
+            not fit the architecture.
+    """
+    if not timm.is_model(architecture.partition(".")[0]):
+        near = timm.list_models(f"*{architecture[:6]}*")[:5]
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        raise CheckpointError(f"timm knows no model {architecture!r}{hint}")
+    if init_from is not None:
+        network = timm.create_model(architecture, num_classes=classes, **model_args)
+        load_weights(network, init_from)
+        return network
+    try:
+        return timm.create_model(
+            architecture, pretrained=pretrained, num_classes=classes, **model_args
+        )
+    # The hub's client raises its own, its transport's and the system's errors alike.
+    except Exception as error:
+        if not pretrained:
+            raise CheckpointError(f"cannot build {architecture}: {error}") from error
+        raise CheckpointError(
+            f"cannot fetch pretrained weights of {architecture} from the model hub "
+            f"({type(error).__name__}); take local ones with model.init_from=FILE.safetensors, "
+            "or start from nothing with model.pretrained=false"
+        ) from error
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Load a safetensors file into a network, but for a classifier of another size.
+
+    Raises:
+        CheckpointError: tensors are missing, or have other shapes than the network's.
+    """
+    weights, _ = read_safetensors(path)
+    wanted = network.state_dict()
+    head = classifier_name(network)
+    for name in [name for name in weights if name.startswith(f"{head}.")]:
+        if name in wanted and weights[name].shape != wanted[name].shape:
+            del weights[name]
+    unfit = [name for name in weights if name in wanted and weights[name].shape != wanted[name].shape]
+    missing = [name for name in wanted if name not in weights and not name.startswith(f"{head}.")]
+    # Files with batch norm folded away need not carry how many batches it once saw.
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    strange = [name for name in weights if name not in wanted]
+    if unfit or missing or strange:
+        example = (unfit + missing + strange)[0]
+        raise CheckpointError(
+            f"{path} does not fit this architecture: {len(unfit)} tensors of another shape, "
+            f"{len(missing)} missing, {len(strange)} unknown (such as {example})"
+        )
+    network.load_state_dict(weights, strict=False)
+
+
+def classifier_name(network: nn.Module) -> str:
+    """Name of the last linear layer, as timm's ``default_cfg`` gives it."""
+    return str(getattr(network, "default_cfg", {}).get("classifier", "classifier"))
+
+
+def batch_norms(network: nn.Module) -> list[nn.BatchNorm2d]:
+    """Every 2-D batch norm of a network, in order."""
+    return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def has_folded_batch_norm(network: nn.Module) -> bool:
+    """Whether every batch norm is an identity plus a bias, as in de-quantised weight files."""
+    norms = batch_norms(network)
+    return bool(norms) and all(
+        bool((norm.weight == 1).all()) and bool((norm.running_mean == 0).all())
+        for norm in norms
+        if norm.running_mean is not None
+    )
+
+
+@torch.no_grad()
+def restore_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Give folded batch norms the statistics of real data, keeping the network's function.
+
+    A folded norm computes ``x + b``. With mean ``m`` and variance ``v`` of its input over the
+    photos, the same function is ``sqrt(v + eps) * (x - m) / sqrt(v + eps) + (b + m)``, which can be
+    trained on with batch norm in training mode.
+
+    Args:
+        network: changed in place.
+        batches: normalised images, float ``[N, 3, H, W]``; each is seen once.
+    """
+    norms = batch_norms(network)
+    sums = [torch.zeros(norm.num_features, dtype=torch.float64) for norm in norms]
+    squares = [torch.zeros(norm.num_features, dtype=torch.float64) for norm in norms]
+    counts = [0] * len(norms)
+
+    def watch(index: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            values = inputs[0].double()
+            sums[index] += values.sum(dim=(0, 2, 3)).cpu()
+            squares[index] += values.square().sum(dim=(0, 2, 3)).cpu()
+            counts[index] += values.numel() // values.shape[1]
+
+        return hook
+
+    handles = [
+        norm.register_forward_pre_hook(watch(index)) for index, norm in enumerate(norms)
+    ]
+    was_training = network.training
+    network.eval()
+    try:
+        for images in batches:
+            network(images)
+    finally:
+        network.train(was_training)
+        for handle in handles:
+            handle.remove()
+    for norm, total, square, count in zip(norms, sums, squares, counts, strict=True):
+        _rescale(norm, total / count, square / count - (total / count).square())
+
+
+def _rescale(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    """Set new statistics and the affine part that undoes them."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    old_scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    old_shift = norm.bias.double() - norm.running_mean.double() * old_scale
+    mean, variance = mean.to(old_scale), variance.clamp(min=0).to(old_scale)
+    norm.weight.copy_(old_scale * (variance + norm.eps).sqrt())
+    norm.bias.copy_(old_shift + mean * old_scale)
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)

@@ -1,0 +1,163 @@
+"""The Lightning module: one network, its loss, its schedule, its figures."""
+
+from typing import Any
+
+import lightning as L
+import torch
+from pydantic import BaseModel, ConfigDict
+from timm.optim import create_optimizer_v2
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassCalibrationError,
+    MulticlassRecall,
+)
+
+from ..runtime.preprocess import Preprocess
+from .augment import Augment
+from .data import Batch
+from .distill import Distillation
+
+
+class Optimizer(BaseModel):
+    """Optimiser and schedule.
+
+    Attributes:
+        name: any optimiser that ``timm.optim.create_optimizer_v2`` knows.
+        lr: peak learning rate.
+        weight_decay: not applied to biases and norms.
+        layer_decay: each group of layers learns this much slower than the one after it.
+        warmup_epochs: linear rise to the peak; a cosine to zero follows.
+        label_smoothing: share of the target spread over all classes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.05
+    layer_decay: float | None = None
+    warmup_epochs: float = 1.0
+    label_smoothing: float = 0.1
+
+
+class BirdModule(L.LightningModule):
+    """Trains a classifier on uint8 batches and measures it.
+
+    Args:
+        network: images ``[N, 3, H, W]`` to logits ``[N, classes]``.
+        classes: number of classes.
+        preprocess: for its mean and standard deviation.
+        augment: for its mixing.
+        optimizer: optimiser and schedule.
+        distillation: if given, its loss replaces the labels'.
+        seed: with the step's number it seeds all that is random within a step, so that a resumed
+            run repeats what the interrupted one would have done.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        classes: int,
+        preprocess: Preprocess,
+        augment: Augment,
+        optimizer: Optimizer,
+        *,
+        distillation: Distillation | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._classes = classes
+        self._augment = augment
+        self._optimizer = optimizer
+        self._distillation = distillation
+        self._seed = seed
+        self.register_buffer("_mean", _per_channel(preprocess.mean), persistent=False)
+        self.register_buffer("_std", _per_channel(preprocess.std), persistent=False)
+        figures = MetricCollection(
+            {
+                "top1": MulticlassAccuracy(classes, average="micro"),
+                "top5": MulticlassAccuracy(classes, top_k=min(5, classes), average="micro"),
+                "macro_recall": MulticlassRecall(classes, average="macro"),
+                "ece": MulticlassCalibrationError(classes, n_bins=15),
+            }
+        )
+        self._figures = nn.ModuleDict(
+            {part: figures.clone(prefix=f"{part}/") for part in ("val", "test")}
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``[N, classes]`` of normalised images, float ``[N, 3, H, W]``."""
+        logits: Tensor = self.network(images)
+        return logits
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """``Preprocess.normalise`` on a torch batch, uint8 ``[N, 3, H, W]``."""
+        scaled = (images.float() / 255 - self._mean) / self._std
+        return scaled.contiguous(memory_format=torch.channels_last)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Loss of one batch, against the labels or the teacher."""
+        torch.manual_seed(self._seed * 1_000_003 + self.global_step)
+        images, labels = batch
+        mixed, targets = self._augment.mix(self.normalise(images), labels, self._classes)
+        logits = self(mixed)
+        if self._distillation is not None:
+            loss = self._distillation.loss(mixed, logits)
+        else:
+            loss = F.cross_entropy(
+                logits.float(), targets, label_smoothing=self._optimizer.label_smoothing
+            )
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(images))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Add one batch to the validation figures."""
+        self._measure("val", batch)
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Add one batch to the test figures."""
+        self._measure("test", batch)
+
+    def _measure(self, part: str, batch: Batch) -> None:
+        images, labels = batch
+        logits = self(self.normalise(images)).float()
+        figures = self._figures[part]
+        assert isinstance(figures, MetricCollection)
+        figures.update(logits.softmax(dim=1), labels)
+        self.log_dict(figures, batch_size=len(images), prog_bar=part == "val")  # type: ignore[arg-type]
+        self.log(f"{part}/loss", F.cross_entropy(logits, labels), batch_size=len(images))
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Optimiser, with a warm-up and a cosine that move every step."""
+        optimizer = create_optimizer_v2(
+            self.network,
+            opt=self._optimizer.name,
+            lr=self._optimizer.lr,
+            weight_decay=self._optimizer.weight_decay,
+            layer_decay=self._optimizer.layer_decay,
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        epochs = max(1, self.trainer.max_epochs or 1)
+        warmup = min(steps - 1, round(self._optimizer.warmup_epochs * steps / epochs))
+        schedule = _warm_then_cosine(optimizer, max(0, warmup), steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def _per_channel(values: tuple[float, float, float]) -> Tensor:
+    return torch.tensor(values).view(1, 3, 1, 1)
+
+
+def _warm_then_cosine(optimizer: torch.optim.Optimizer, warmup: int, steps: int) -> LRScheduler:
+    cosine = CosineAnnealingLR(optimizer, T_max=max(1, steps - warmup))
+    if warmup == 0:
+        return cosine
+    rise = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
+    return SequentialLR(optimizer, [rise, cosine], milestones=[warmup])

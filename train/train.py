@@ -1,0 +1,280 @@
+"""`birdedge train`: photos in, one checkpoint out. The whole story is `run`."""
+
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from ..runtime.errors import CheckpointError, DataError
+from ..runtime.preprocess import Preprocess
+from .augment import Augment
+from .checkpoint import CheckpointInfo, Provenance, load_checkpoint, save_checkpoint
+from .data import BirdData
+from .distill import Distillation
+from .layouts import Dataset, Photo, read_dataset, species_labels
+from .model import create_network, has_folded_batch_norm, restore_batch_norm
+from .module import BirdModule, Optimizer
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+# ${birdedge_configs:FILE} names a file that ships beside the configuration, wherever that lies.
+OmegaConf.register_new_resolver("birdedge_configs", lambda name: str(CONFIGS / name), replace=True)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left behind.
+
+    Attributes:
+        checkpoint: the safetensors file to compress or to distil from.
+        metrics: figures of the kept weights, such as ``val/top1``.
+    """
+
+    checkpoint: Path
+    metrics: dict[str, float]
+
+
+def run(config: DictConfig, folder: Path) -> Trained:
+    """Train as configured and write everything into a folder.
+
+    Raises:
+        DataError: the photos cannot be read.
+        CheckpointError: weights do not exist or do not fit.
+    """
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset = read_dataset(Path(config.data.root))
+    preprocess = Preprocess.model_validate(OmegaConf.to_container(config.preprocess))
+    augment = Augment.model_validate(OmegaConf.to_container(config.augment))
+    data = BirdData(
+        dataset,
+        preprocess,
+        augment,
+        batch_size=config.data.batch_size,
+        workers=config.data.workers,
+        val_fraction=config.data.val_fraction,
+        box_margin=config.data.box_margin,
+        seed=config.seed,
+    )
+    network = _network(config, len(dataset.classes))
+    module = BirdModule(
+        network,
+        len(dataset.classes),
+        preprocess,
+        augment,
+        Optimizer.model_validate(OmegaConf.to_container(config.optimizer)),
+        distillation=_distillation(config, len(dataset.classes), preprocess),
+        seed=config.seed,
+    )
+    resume = _resumed(config.resume)
+    if resume is None and has_folded_batch_norm(network):
+        print("measuring batch-norm statistics on the training photos", file=sys.stderr)
+        loader = data.plain_train_dataloader()
+        restore_batch_norm(network, (module.normalise(images) for images, _ in loader))
+
+    logger = _logger(config, folder)
+    trainer = L.Trainer(
+        default_root_dir=folder,
+        max_epochs=config.trainer.epochs,
+        max_steps=config.trainer.max_steps,
+        accelerator=config.trainer.accelerator,
+        devices=config.trainer.devices,
+        strategy=config.trainer.strategy,
+        precision=config.trainer.precision,
+        gradient_clip_val=config.trainer.gradient_clip,
+        accumulate_grad_batches=config.trainer.accumulate,
+        deterministic=config.trainer.deterministic,
+        logger=logger,
+        callbacks=_callbacks(config, folder),
+        log_every_n_steps=10,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(module, data, ckpt_path=resume, weights_only=False)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    metrics = _measure_best(trainer, module, data, with_test=bool(data.test_photos))
+    info = CheckpointInfo(
+        architecture=config.model.name,
+        model_args=_plain(config.model.args),
+        labels=tuple(species_labels(dataset.classes, _optional_path(config.data.species))),
+        preprocess=preprocess,
+        metrics=metrics,
+        provenance=_provenance(config, dataset, logger),
+    )
+    checkpoint = folder / "checkpoint.safetensors"
+    save_checkpoint(checkpoint, module.network, info)
+    return Trained(checkpoint, metrics)
+
+
+def _network(config: DictConfig, classes: int) -> nn.Module:
+    return create_network(
+        config.model.name,
+        classes,
+        pretrained=config.model.pretrained and config.resume is None,
+        init_from=None if config.resume else _optional_path(config.model.init_from),
+        **_plain(config.model.args),
+    )
+
+
+def _distillation(
+    config: DictConfig, classes: int, preprocess: Preprocess
+) -> Distillation | None:
+    if config.distill.teacher is None:
+        return None
+    info, weights = load_checkpoint(Path(config.distill.teacher))
+    if len(info.labels) != classes:
+        raise CheckpointError(
+            f"teacher {config.distill.teacher} knows {len(info.labels)} classes, "
+            f"the data has {classes}"
+        )
+    teacher = create_network(info.architecture, classes, **info.model_args)
+    teacher.load_state_dict(weights)
+    return Distillation(
+        teacher,
+        config.distill.temperature,
+        student_preprocess=preprocess,
+        teacher_preprocess=info.preprocess,
+    )
+
+
+def _callbacks(config: DictConfig, folder: Path) -> list[Callback]:
+    monitor, mode = config.trainer.monitor, "min" if "loss" in config.trainer.monitor else "max"
+    callbacks: list[Callback] = [
+        ModelCheckpoint(
+            folder, filename="best", monitor=monitor, mode=mode, save_last=True,
+            enable_version_counter=False,
+        ),
+        LearningRateMonitor(),
+    ]
+    if config.trainer.patience:
+        callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.trainer.patience))
+    if config.trainer.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=config.trainer.ema_decay))
+    return callbacks
+
+
+def _logger(config: DictConfig, folder: Path) -> list[Logger]:
+    settings: dict[str, Any] = _plain(config)
+    loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
+    if config.wandb.mode != "disabled":
+        wandb_logger = WandbLogger(
+            project=config.wandb.project,
+            save_dir=folder,
+            mode=config.wandb.mode,
+            log_model=False,
+            config=settings,
+        )
+        loggers.append(wandb_logger)
+    return loggers
+
+
+def _measure_best(
+    trainer: L.Trainer, module: BirdModule, data: BirdData, *, with_test: bool
+) -> dict[str, float]:
+    """Load the best weights into the module and measure them."""
+    best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
+    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+    module.load_state_dict(state)
+    # A fresh trainer: the averaging callback would swap its own weights in.
+    judge = L.Trainer(
+        accelerator="auto", devices=1, logger=False, enable_checkpointing=False,
+        enable_model_summary=False, enable_progress_bar=False,
+    )  # fmt: skip
+    figures: dict[str, float] = dict(judge.validate(module, data, verbose=False)[0])
+    if with_test:
+        figures |= dict(judge.test(module, data, verbose=False)[0])
+    return {name: round(float(value), 5) for name, value in figures.items()}
+
+
+def _resumed(path: str | None) -> Path | None:
+    if path is None:
+        return None
+    checkpoint = Path(path)
+    checkpoint = checkpoint / "last.ckpt" if checkpoint.is_dir() else checkpoint
+    if not checkpoint.is_file():
+        raise CheckpointError(f"nothing to resume at {checkpoint}")
+    return checkpoint
+
+
+def _provenance(config: DictConfig, dataset: Dataset, loggers: list[Logger]) -> Provenance:
+    run_id = next((str(log.version) for log in loggers if isinstance(log, WandbLogger)), None)
+    return Provenance(
+        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        git_commit=git_commit(),
+        data_digest=data_digest(dataset.train, Path(config.data.root)),
+        config=_plain(config),
+        tracker_run=run_id,
+    )
+
+
+def data_digest(photos: tuple[Photo, ...], root: Path) -> str:
+    """SHA-256 over the relative names and sizes of photos: cheap, and it changes with the set."""
+    digest = hashlib.sha256()
+    try:
+        for photo in photos:
+            name = photo.path.relative_to(root).as_posix()
+            digest.update(f"{name}\0{photo.path.stat().st_size}\n".encode())
+    except OSError as error:
+        raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def git_commit() -> str:
+    """Commit of the code that runs, with ``+changes`` if it is not as committed; or nothing."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True,
+            check=True,
+        ).stdout.strip()  # fmt: skip
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _optional_path(value: str | None) -> Path | None:
+    return None if value is None else Path(value)
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(name): value for name, value in plain.items()}
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
+def main(config: DictConfig) -> float:
+    """Hydra's entry point; returns the validation figure, which its sweepers optimise."""
+    folder = Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir)
+    shown = Path(os.path.relpath(folder))
+    try:
+        trained = run(config, folder)
+    except KeyboardInterrupt:
+        if (folder / "last.ckpt").is_file():
+            print(f"stopped; go on with the same command and resume={shown}", file=sys.stderr)
+        raise
+    for name, value in sorted(trained.metrics.items()):
+        print(f"{name:>18}  {value:.4f}", file=sys.stderr)
+    print(shown / trained.checkpoint.name)
+    return trained.metrics.get(config.trainer.monitor, float("nan"))
