@@ -16,7 +16,6 @@ from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
     EMAWeightAveraging,
-    LearningRateMonitor,
     ModelCheckpoint,
 )
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
@@ -94,7 +93,6 @@ def run(config: DictConfig, folder: Path) -> Trained:
     trainer = L.Trainer(
         default_root_dir=folder,
         max_epochs=config.trainer.epochs,
-        max_steps=config.trainer.max_steps,
         accelerator=config.trainer.accelerator,
         devices=config.trainer.devices,
         strategy=config.trainer.strategy,
@@ -163,7 +161,6 @@ def _callbacks(config: DictConfig, folder: Path) -> list[Callback]:
             folder, filename="best", monitor=monitor, mode=mode, save_last=True,
             enable_version_counter=False,
         ),
-        LearningRateMonitor(),
     ]
     if config.trainer.patience:
         callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.trainer.patience))
@@ -218,7 +215,7 @@ def _resumed(path: str | None) -> Path | None:
 def _provenance(config: DictConfig, dataset: Dataset, loggers: list[Logger]) -> Provenance:
     run_id = next((str(log.version) for log in loggers if isinstance(log, WandbLogger)), None)
     return Provenance(
-        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=f"{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}",
         git_commit=git_commit(),
         data_digest=data_digest(dataset.train, Path(config.data.root)),
         config=_plain(config),
