@@ -20,6 +20,7 @@ from ..runtime.preprocess import Preprocess
 from .augment import Augment
 from .data import Batch
 from .distill import Distillation
+from .model import batch_norms
 
 
 class Optimizer(BaseModel):
@@ -32,6 +33,8 @@ class Optimizer(BaseModel):
         layer_decay: each group of layers learns this much slower than the one after it.
         warmup_epochs: linear rise to the peak; a cosine to zero follows.
         label_smoothing: share of the target spread over all classes.
+        freeze_batch_norm: keep the statistics that the network came with; right for fine-tuning on
+            few photos.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +45,7 @@ class Optimizer(BaseModel):
     layer_decay: float | None = None
     warmup_epochs: float = 1.0
     label_smoothing: float = 0.1
+    freeze_batch_norm: bool = False
 
 
 class BirdModule(L.LightningModule):
@@ -94,6 +98,14 @@ class BirdModule(L.LightningModule):
         """Logits ``[N, classes]`` of normalised images, float ``[N, 3, H, W]``."""
         logits: Tensor = self.network(images)
         return logits
+
+    def train(self, mode: bool = True) -> "BirdModule":
+        """Switch modes; frozen batch norms stay in evaluation mode."""
+        super().train(mode)
+        if mode and self._optimizer.freeze_batch_norm:
+            for norm in batch_norms(self.network):
+                norm.eval()
+        return self
 
     def normalise(self, images: Tensor) -> Tensor:
         """``Preprocess.normalise`` on a torch batch, uint8 ``[N, 3, H, W]``."""

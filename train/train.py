@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
+from torch import Tensor, nn
 
 from ..runtime.errors import CheckpointError, DataError
 from ..runtime.preprocess import Preprocess
@@ -31,6 +32,7 @@ from .distill import Distillation
 from .layouts import Dataset, Photo, read_dataset, species_labels
 from .model import create_network, has_folded_batch_norm, restore_batch_norm
 from .module import BirdModule, Optimizer
+from .probe import fit_classifier
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -84,11 +86,8 @@ def run(config: DictConfig, folder: Path) -> Trained:
         seed=config.seed,
     )
     resume = _resumed(config.resume)
-    if resume is None and has_folded_batch_norm(network):
-        print("measuring batch-norm statistics on the training photos", file=sys.stderr)
-        loader = data.plain_train_dataloader()
-        restore_batch_norm(network, (module.normalise(images) for images, _ in loader))
-
+    if resume is None:
+        _prepare(config, module, data)
     logger = _logger(config, folder)
     trainer = L.Trainer(
         default_root_dir=folder,
@@ -131,6 +130,22 @@ def _network(config: DictConfig, classes: int) -> nn.Module:
         init_from=None if config.resume else _optional_path(config.model.init_from),
         **_plain(config.model.args),
     )
+
+
+def _prepare(config: DictConfig, module: BirdModule, data: BirdData) -> None:
+    """What a pretrained network may need before its first step, measured on the training photos."""
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        for images, labels in data.plain_train_dataloader():
+            yield module.normalise(images), labels
+
+    if has_folded_batch_norm(module.network) and not config.optimizer.freeze_batch_norm:
+        print("measuring batch-norm statistics", file=sys.stderr)
+        restore_batch_norm(module.network, (images for images, _ in batches()))
+    if config.model.probe_first:
+        print("fitting the classifier on frozen features", file=sys.stderr)
+        right = fit_classifier(module.network, batches())
+        print(f"the linear probe names {right:.1%} of the training photos", file=sys.stderr)
 
 
 def _distillation(

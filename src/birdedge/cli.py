@@ -1,15 +1,15 @@
 """The `birdedge` command: finds the stages' commands and imports one only when it is called."""
 
 import sys
-from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
 from . import __version__
+from .runtime import plugins
 from .runtime.errors import BirdedgeError
+
 
 class Commands(TyperGroup):
     """A group whose members are the entry points of `birdedge.commands`.
@@ -18,27 +18,18 @@ class Commands(TyperGroup):
     import nothing heavy themselves, so `--help` may load them all.
     """
 
-    def list_commands(self, context: click.Context) -> list[str]:
+    def list_commands(self, context: Any) -> list[str]:
         """Names of all installed commands."""
-        return sorted(point.name for point in _points())
+        return plugins.names("birdedge.commands")
 
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Import one command."""
-        for point in _points():
-            if point.name == name:
-                return _load(point)
-        return None
-
-
-def _points() -> list[EntryPoint]:
-    return list(entry_points(group="birdedge.commands"))
-
-
-def _load(point: EntryPoint) -> click.Command:
-    command = point.load()
-    built: Any = typer.main.get_command(command)
-    built.name = point.name
-    return built  # type: ignore[no-any-return]
+    def get_command(self, context: Any, name: str) -> Any:
+        """Import one command, or say that there is none."""
+        point = plugins.find("birdedge.commands", name)
+        if point is None:
+            return None
+        command = typer.main.get_command(point.load())
+        command.name = name
+        return command
 
 
 app = typer.Typer(
@@ -70,5 +61,5 @@ def main() -> None:
     try:
         app(prog_name="birdedge")
     except BirdedgeError as error:
-        print(f"birdedge: {error}", file=sys.stderr)
+        sys.stderr.write(f"birdedge: {error}\n")
         sys.exit(1)

@@ -1,0 +1,1 @@
+"""A trained network made small: export, quantize, verify, package."""

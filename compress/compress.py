@@ -1,0 +1,217 @@
+"""`birdedge compress`: a checkpoint in, one bundle out. The whole story is `compress`."""
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ..runtime.bundle import describe_file, new_bundle
+from ..runtime.errors import BackendError
+from ..runtime.manifest import Manifest, Target
+from ..runtime.preprocess import Preprocess
+from ..train.checkpoint import CheckpointInfo, load_checkpoint
+from ..train.layouts import Photo
+from ..train.model import create_network
+from ..train.train import git_commit
+from .card import TargetFigures
+from .confidence import fit_temperature, unknown_threshold
+from .exporters import Exported, load_exporter
+from .package import Contents, Made, package
+from .photos import Photos, batches, draw_by_class, labels_of
+from .quantize import quantize_onnx
+from .targets import DEFAULT_TARGETS, TARGETS
+from .verify import REFERENCE, Logits, answers, verify
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the ranges of INT8 activations are found.
+
+    Attributes:
+        photos: how many training photos are looked at.
+        method: ``minmax``, ``entropy`` or ``percentile``.
+    """
+
+    photos: int = 256
+    method: str = "minmax"
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What `compress` left behind.
+
+    Attributes:
+        folder: the bundle.
+        manifest: what it says.
+        figures: of each target.
+    """
+
+    folder: Path
+    manifest: Manifest
+    figures: dict[str, TargetFigures]
+
+
+def compress(
+    checkpoint: Path,
+    out: Path,
+    *,
+    targets: tuple[str, ...] = DEFAULT_TARGETS,
+    data: Path | None = None,
+    calibration: Calibration = Calibration(),
+    max_drop: float = 0.5,
+    overwrite: bool = False,
+    say: Say = lambda line: None,
+) -> Compressed:
+    """Export, quantize, verify and package a trained network.
+
+    Args:
+        checkpoint: a file of `birdedge train`.
+        out: the bundle's folder; nothing is written there unless all goes well.
+        targets: names of `TARGETS`.
+        data: where the photos lie, if not where training found them.
+        calibration: how INT8 ranges are found.
+        max_drop: points of validation top-1 that a target may lose against the network.
+        overwrite: whether an older bundle at `out` may be replaced.
+        say: told what goes on, a line at a time.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or does not fit the data.
+        DataError: the photos are missing.
+        BackendError: the network cannot be exported, quantized or run, or loses too much.
+        BundleError: the bundle cannot be written.
+        MissingExtraError: a converter or an engine is not installed.
+    """
+    info, weights = load_checkpoint(checkpoint)
+    photos = Photos.of(info, data)
+    with new_bundle(out, overwrite=overwrite) as draft, tempfile.TemporaryDirectory() as work:
+        if not photos.as_trained:
+            say(
+                f"warning: {photos.root} is not as it was in training, so photos that were trained "
+                "on may be among the validation photos and flatter their figures"
+            )
+        network = create_network(info.architecture, len(info.labels), **info.model_args)
+        network.load_state_dict(weights)
+        network.eval()
+        made = _make_targets(network, info, photos, targets, calibration, Path(work), say)
+
+        say(f"verifying on {len(photos.val):,} validation photos")
+        val = _answers(network, made, info.preprocess, photos.val, photos.box_margin)
+        labels = labels_of(photos.val)
+        _check_drop(val, labels, made, max_drop)
+        temperature = fit_temperature(val[REFERENCE], labels)
+        # One threshold serves all targets, so it is the most careful one's.
+        threshold = min(unknown_threshold(val[name], labels, temperature) for name in made)
+
+        test = None
+        if photos.test:
+            say(f"measuring on {len(photos.test):,} test photos")
+            test = _answers(network, made, info.preprocess, photos.test, photos.box_margin)
+        figures = _figures(made, photos, val, test, temperature)
+        say("packaging")
+        record = {
+            "command": f"{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}",
+            "git_commit": git_commit(),
+            "checkpoint_sha256": describe_file(checkpoint).sha256,
+            "calibration_photos": min(calibration.photos, len(photos.train)),
+            "calibration_method": calibration.method,
+        }
+        about = Contents(info, weights, photos.name, temperature, threshold, record)
+        manifest = package(draft, made, figures, about)
+    return Compressed(out, manifest, figures)
+
+
+def _make_targets(
+    network: nn.Module,
+    info: CheckpointInfo,
+    photos: Photos,
+    targets: tuple[str, ...],
+    calibration: Calibration,
+    folder: Path,
+    say: Say,
+) -> dict[str, Made]:
+    """Export each format once, and quantize where a target asks for it."""
+    exported: dict[str, Exported] = {}
+    made = {}
+    for name in targets:
+        recipe = TARGETS[name]
+        if recipe.exporter not in exported:
+            say(f"exporting to {recipe.exporter}")
+            size = info.preprocess.input_size
+            exported[recipe.exporter] = load_exporter(recipe.exporter).export(network, size, folder)
+        result = exported[recipe.exporter]
+        files = result.files
+        if recipe.quantized:
+            files = (folder / "model_int8.onnx",)
+            drawn = draw_by_class(photos.train, calibration.photos)
+            say(f"quantizing with {len(drawn)} calibration photos, {calibration.method}")
+            pictures = np.concatenate([*batches(drawn, info.preprocess, photos.box_margin)])
+            quantize_onnx(result.files[0], files[0], pictures, info.preprocess, calibration.method)
+        target = Target(
+            engine=result.engine,
+            files=tuple(describe_file(file) for file in files),
+            layout=result.layout,
+            golden_tolerance=recipe.tolerance,
+        )
+        made[name] = Made(files, target)
+    return made
+
+
+def _answers(
+    network: nn.Module,
+    made: Mapping[str, Made],
+    preprocess: Preprocess,
+    photos: tuple[Photo, ...],
+    box_margin: float,
+) -> dict[str, Logits]:
+    targets = {name: (item.files, item.target) for name, item in made.items()}
+    return answers(network, targets, preprocess, batches(photos, preprocess, box_margin))
+
+
+def _check_drop(
+    logits: Mapping[str, Logits],
+    labels: NDArray[np.int64],
+    made: Mapping[str, Made],
+    max_drop: float,
+) -> None:
+    right = {name: float((logits[name].argmax(axis=1) == labels).mean()) for name in logits}
+    for name in made:
+        drop = (right[REFERENCE] - right[name]) * 100
+        # Rounded, so that one of 200 photos is 0.5 points and not a hair more.
+        if round(drop, 6) > max_drop:
+            raise BackendError(
+                f"{name} loses {drop:.1f} points of validation top-1 ({right[REFERENCE]:.1%} -> "
+                f"{right[name]:.1%}), more than --max-drop {max_drop:g}; try another "
+                "--calibration, more --calibration-photos, or allow it"
+            )
+
+
+def _figures(
+    made: Mapping[str, Made],
+    photos: Photos,
+    val: Mapping[str, Logits],
+    test: Mapping[str, Logits] | None,
+    temperature: float,
+) -> dict[str, TargetFigures]:
+    figures = {}
+    for name, item in made.items():
+        of_val = verify(
+            val[name], val[REFERENCE], labels_of(photos.val), temperature,
+            f"{len(photos.val):,} validation photos of {photos.name}",
+        )  # fmt: skip
+        of_test = None
+        if test is not None:
+            of_test = verify(
+                test[name], test[REFERENCE], labels_of(photos.test), temperature,
+                f"{len(photos.test):,} test photos of {photos.name}",
+            )  # fmt: skip
+        megabytes = sum(file.stat().st_size for file in item.files) / 1e6
+        figures[name] = TargetFigures(megabytes, of_val, of_test)
+    return figures

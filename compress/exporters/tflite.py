@@ -1,0 +1,31 @@
+"""TensorFlow Lite's flat buffer, for LiteRT, written without TensorFlow."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ...runtime.errors import BackendError
+from ...runtime.extras import needs_extra
+from ..quiet import quiet
+from . import Exported
+
+
+class TfliteExporter:
+    """One ``.tflite`` file that takes a single picture, channels last."""
+
+    def export(self, network: nn.Module, input_size: tuple[int, int], folder: Path) -> Exported:
+        """Write ``model_fp32.tflite``; see `Exporter.export`."""
+        with needs_extra("compress"), quiet():
+            import litert_torch
+        path = folder / "model_fp32.tflite"
+        # TensorFlow Lite's kernels want channels last; XNNPACK transposes nothing then.
+        example = torch.zeros(1, *input_size, 3)
+        try:
+            with quiet():
+                channels_last = litert_torch.to_channel_last_io(network, args=[0]).eval()
+                litert_torch.convert(channels_last, (example,)).export(str(path))
+        # The converter goes through torch.export, StableHLO and MLIR, each with its own errors.
+        except Exception as error:
+            raise BackendError(f"cannot export this network to TFLite: {error}") from error
+        return Exported("tflite", (path,), "NHWC")

@@ -1,0 +1,32 @@
+"""The targets that `birdedge compress` can make, by name."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one target is made.
+
+    Attributes:
+        exporter: name of an exporter, an entry point of ``birdedge.exporters``.
+        quantized: whether its result is quantized to 8-bit integers.
+        tolerance: largest difference of a golden logit on another machine, as a share of the
+            golden logits' range. Float engines differ in the order of their sums; integer kernels
+            also round differently from one processor family to the next.
+    """
+
+    exporter: str
+    quantized: bool = False
+    tolerance: float = 1e-2
+
+
+TARGETS = {
+    "onnx-fp32": Recipe("onnx"),
+    "onnx-int8": Recipe("onnx", quantized=True, tolerance=0.1),
+    "openvino-fp16": Recipe("openvino"),
+    "tflite-fp32": Recipe("tflite"),
+}
+
+DEFAULT_TARGETS = ("onnx-fp32", "onnx-int8")
+
+CALIBRATION_METHODS = ("minmax", "entropy", "percentile")

@@ -1,0 +1,79 @@
+"""Inference engines behind one seam. An engine is one file here and one entry point."""
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import plugins
+from ..errors import BackendError
+from ..manifest import Target
+
+GROUP = "birdedge.backends"
+
+Pixels = NDArray[np.float32 | np.uint8]
+
+
+class Backend(Protocol):
+    """A model loaded into an engine."""
+
+    @classmethod
+    def load(cls, files: tuple[Path, ...], target: Target, threads: int) -> "Backend":
+        """Load a model.
+
+        Args:
+            files: the target's files, the one to open first.
+            target: what the model takes and gives.
+            threads: how many threads one inference may use.
+
+        Raises:
+            BackendError: the file is damaged, or not for this engine.
+            MissingExtraError: the engine is not installed.
+        """
+
+    def infer(self, batch: Pixels) -> NDArray[np.float32]:
+        """Run the network.
+
+        Args:
+            batch: ``[N, H, W, 3]``; normalised float32, or uint8 pixels where the target's
+                ``dtype`` says so.
+
+        Returns:
+            What the model gives, float32 ``[N, classes]``.
+
+        Raises:
+            BackendError: the engine refused the batch.
+        """
+
+    def close(self) -> None:
+        """Free the engine's memory; the backend is of no use afterwards."""
+
+
+def load_backend(files: tuple[Path, ...], target: Target, threads: int) -> Backend:
+    """Load a target's model into its engine.
+
+    Raises:
+        BackendError: no such engine is known, or it could not load the model.
+        MissingExtraError: the engine's package is not installed.
+    """
+    point = plugins.find(GROUP, target.engine)
+    if point is None:
+        known = ", ".join(plugins.names(GROUP))
+        raise BackendError(f"no engine {target.engine!r} is known; there are {known}")
+    engine: Any = point.load()
+    backend: Backend = engine.load(files, target, threads)
+    return backend
+
+
+def default_threads() -> int:
+    """As many threads as this process may use cores, at most four: no Pi has more."""
+    return min(4, len(os.sched_getaffinity(0)))
+
+
+def as_laid_out(batch: Pixels, target: Target) -> Pixels:
+    """Bring ``[N, H, W, 3]`` into the target's layout, contiguous in memory."""
+    laid_out: Pixels = batch if target.layout == "NHWC" else batch.transpose(0, 3, 1, 2)
+    contiguous: Pixels = np.ascontiguousarray(laid_out)
+    return contiguous

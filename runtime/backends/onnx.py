@@ -1,0 +1,59 @@
+"""ONNX Runtime."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BackendError
+from ..manifest import Target
+from . import Pixels, as_laid_out
+
+
+class OnnxBackend:
+    """A model in ONNX Runtime's CPU provider."""
+
+    def __init__(self, session: Any, target: Target) -> None:
+        self._session = session
+        self._target = target
+        self._input = session.get_inputs()[0].name
+        self._output = session.get_outputs()[0].name
+
+    @classmethod
+    def load(cls, files: tuple[Path, ...], target: Target, threads: int) -> "OnnxBackend":
+        """Load an ``.onnx`` file; see `Backend.load`."""
+        return cls(open_session(files[0], threads), target)
+
+    def infer(self, batch: Pixels) -> NDArray[np.float32]:
+        """Run the network; see `Backend.infer`."""
+        try:
+            outputs = self._session.run(
+                [self._output], {self._input: as_laid_out(batch, self._target)}
+            )
+        except Exception as error:
+            raise BackendError(f"ONNX Runtime failed: {error}") from error
+        logits: NDArray[np.float32] = outputs[0]
+        return logits
+
+    def close(self) -> None:
+        """Free the session."""
+        del self._session
+
+
+def open_session(model: Path, threads: int) -> Any:
+    """An `onnxruntime.InferenceSession` on the CPU; see `Backend.load` for what it raises."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Errors come as exceptions; warnings about the machine would only clutter the terminal.
+    options.log_severity_level = 3
+    # Idle workers that spin keep a Pi hot and take the core that decodes the next picture.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    # ONNX Runtime has an exception class for each kind of failure, and no common base.
+    except Exception as error:
+        raise BackendError(f"ONNX Runtime cannot load {model}: {error}") from error

@@ -1,0 +1,110 @@
+"""LiteRT, TensorFlow Lite's successor; `tflite_runtime` serves where it is all there is."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BackendError
+from ..extras import needs_extra
+from ..manifest import Target
+from . import Pixels, as_laid_out
+
+
+class TfliteBackend:
+    """A model in LiteRT's interpreter, through XNNPACK."""
+
+    def __init__(self, interpreter: Any, target: Target) -> None:
+        self._interpreter = interpreter
+        self._target = target
+        self._input = interpreter.get_input_details()[0]
+        self._output = interpreter.get_output_details()[0]
+
+    @classmethod
+    def load(cls, files: tuple[Path, ...], target: Target, threads: int) -> "TfliteBackend":
+        """Load a ``.tflite`` file; see `Backend.load`."""
+        return cls(open_interpreter(files[0], threads), target)
+
+    def infer(self, batch: Pixels) -> NDArray[np.float32]:
+        """Run the network, picture by picture; see `Backend.infer`.
+
+        Most exported graphs have a fixed batch of one, and resizing an interpreter costs more than
+        a batch gains on a small CPU.
+        """
+        return np.concatenate([self._infer_one(batch[i : i + 1]) for i in range(len(batch))])
+
+    def _infer_one(self, picture: Pixels) -> NDArray[np.float32]:
+        try:
+            values = as_laid_out(picture, self._target)
+            self._interpreter.set_tensor(self._input["index"], _quantised(values, self._input))
+            self._interpreter.invoke()
+            return _dequantised(self._interpreter.get_tensor(self._output["index"]), self._output)
+        except (ValueError, RuntimeError) as error:
+            raise BackendError(f"LiteRT failed: {error}") from error
+
+    def close(self) -> None:
+        """Free the interpreter."""
+        del self._interpreter
+
+
+def open_interpreter(model: Path, threads: int) -> Any:
+    """An interpreter with its tensors allocated; see `Backend.load` for what it raises."""
+    try:
+        with _without_chatter():
+            interpreter = _interpreter_class()(model_path=str(model), num_threads=threads)
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError, OSError) as error:
+        raise BackendError(f"LiteRT cannot load {model}: {error}") from error
+    return interpreter
+
+
+def _interpreter_class() -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ModuleNotFoundError:
+        with needs_extra("tflite"):
+            from tflite_runtime.interpreter import Interpreter
+    return Interpreter
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep LiteRT's C++ notes ("Created XNNPACK delegate") off the terminal.
+
+    They go straight to file descriptor 2 and no setting silences them; failures come as exceptions.
+    """
+    sys.stderr.flush()
+    saved = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def _quantised(values: Pixels, tensor: dict[str, Any]) -> NDArray[Any]:
+    """Real values to a tensor's own type: ``q = round(x / scale) + zero_point``."""
+    wanted = tensor["dtype"]
+    scale, zero_point = tensor["quantization"]
+    if values.dtype == wanted or scale == 0:
+        return values.astype(wanted, copy=False)
+    limits = np.iinfo(wanted)
+    steps = np.rint(values / np.float32(scale)) + zero_point
+    quantised: NDArray[Any] = np.clip(steps, limits.min, limits.max).astype(wanted)
+    return quantised
+
+
+def _dequantised(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[np.float32]:
+    """A tensor's own type to real values: ``x = (q - zero_point) * scale``."""
+    scale, zero_point = tensor["quantization"]
+    if scale == 0:
+        return values.astype(np.float32)
+    return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)

@@ -1,0 +1,71 @@
+"""What `birdedge models info` and `verify` print."""
+
+from rich.console import Console
+from rich.table import Table
+
+from .bundle import ModelBundle
+from .errors import BackendError, MissingExtraError
+from .golden import self_test
+from .manifest import Target
+
+
+def print_info(bundle: ModelBundle) -> None:
+    """Print a bundle's description and its targets."""
+    manifest, console = bundle.manifest, Console()
+    height, width = manifest.preprocess.input_size
+    facts = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("model", manifest.id),
+        ("created", f"{manifest.created:%Y-%m-%d %H:%M} UTC"),
+        ("species", f"{sum(not label.is_background for label in manifest.labels)}"),
+        ("input", f"{width} x {height}, {manifest.preprocess.resize_mode}"),
+        ("unknown below", f"{manifest.unknown_threshold:.1%}"),
+        ("licence", manifest.license or "not stated"),
+        ("folder", str(bundle.folder)),
+    ):
+        facts.add_row(f"[dim]{name}[/]", value)
+    console.print(facts)
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for title in ("Target", "MB", "Top-1", "95 % interval", "Photos"):
+        table.add_column(title, justify="left" if title == "Target" else "right")
+    for name, target in manifest.targets.items():
+        table.add_row(name, *_figures(target))
+    console.print(table)
+
+
+def _figures(target: Target) -> tuple[str, ...]:
+    size = f"{sum(entry.bytes for entry in target.files) / 1e6:.2f}"
+    accuracy = target.accuracy
+    if accuracy is None:
+        return (size, "not measured", "", "")
+    interval = f"{accuracy.low:.1%} - {accuracy.high:.1%}"
+    return (size, f"{accuracy.top1:.2%}", interval, f"{accuracy.samples:,}")
+
+
+def verify_targets(bundle: ModelBundle, threads: int) -> bool:
+    """Run the self-test of each target that can run here and print how it went.
+
+    Returns:
+        Whether none failed, and at least one ran.
+    """
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("Target")
+    table.add_column("Self-test")
+    table.add_column("Largest difference", justify="right")
+    table.add_column("Allowed", justify="right")
+    passed = failed = 0
+    for name in bundle.manifest.targets:
+        try:
+            test = self_test(bundle, name, threads)
+        except MissingExtraError as error:
+            table.add_row(name, f"[yellow]passed over[/] ({error})", "", "")
+            continue
+        except BackendError as error:
+            failed += 1
+            table.add_row(name, f"[red]failed[/] ({error})", "", "")
+            continue
+        passed, failed = passed + test.passed, failed + (not test.passed)
+        word = "[green]passed[/]" if test.passed else "[red]failed[/]"
+        table.add_row(name, word, f"{test.largest_difference:.4f}", f"{test.tolerance:.4f}")
+    Console().print(table)
+    return passed > 0 and failed == 0

@@ -1,0 +1,143 @@
+"""Pictures to predictions: temperature, ranking, and the courage to say "unknown"."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .backends import Backend, default_threads, load_backend
+from .bundle import ModelBundle
+from .errors import BackendError
+from .golden import model_input
+from .labels import Label
+from .selection import choose_target
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A species and how probable it is, from 0 to 1."""
+
+    label: Label
+    probability: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about one picture.
+
+    Attributes:
+        ranked: every class, most probable first.
+        threshold: a first answer less probable than this is not believed.
+    """
+
+    ranked: tuple[Candidate, ...]
+    threshold: float
+
+    @property
+    def species(self) -> Label | None:
+        """The species named, or ``None`` for unknown and for background."""
+        best = self.ranked[0]
+        if best.label.is_background or best.probability < self.threshold:
+            return None
+        return best.label
+
+    @property
+    def name(self) -> str:
+        """The species' name for a birder, or ``unknown``."""
+        return self.species.name if self.species else UNKNOWN
+
+    @property
+    def probability(self) -> float:
+        """How probable the first answer is, believed or not."""
+        return self.ranked[0].probability
+
+
+class Classifier:
+    """A bundle's model, loaded and ready.
+
+    Args:
+        bundle: a verified bundle.
+        target: one of its targets, or ``auto`` for the fastest on this machine.
+        threads: threads per inference; as many as there are cores, up to four, if not given.
+        threshold: instead of the bundle's own unknown threshold.
+
+    Raises:
+        BundleError: the bundle has no such target.
+        BackendError: the engine could not load the model.
+        MissingExtraError: the engine is not installed.
+    """
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        target: str = "auto",
+        threads: int | None = None,
+        threshold: float | None = None,
+    ) -> None:
+        threads = threads or default_threads()
+        manifest = bundle.manifest
+        self.bundle = bundle
+        self.target = choose_target(bundle, threads) if target == "auto" else target
+        self.threshold = manifest.unknown_threshold if threshold is None else threshold
+        files = bundle.target_files(self.target)
+        self._spec = manifest.targets[self.target]
+        self._backend: Backend = load_backend(files, self._spec, threads)
+
+    def classify(self, picture: Image.Image | NDArray[np.uint8]) -> Prediction:
+        """Name the bird in one RGB picture, Pillow's or uint8 ``[H, W, 3]``."""
+        return self.predict([self.fit(picture)])[0]
+
+    def fit(self, picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Bring a picture to the model's input size; safe to call from many threads."""
+        return self.bundle.manifest.preprocess.fit(picture)
+
+    def predict(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
+        """Name the birds in fitted pictures, uint8 ``[h, w, 3]`` each.
+
+        Raises:
+            BackendError: the engine failed, or gave values that are not finite.
+        """
+        probabilities = self.probabilities(np.stack(pictures))
+        return [self._rank(row) for row in probabilities]
+
+    def probabilities(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Calibrated probabilities ``[N, classes]`` of fitted pictures ``[N, h, w, 3]``."""
+        values = self._backend.infer(
+            model_input(pictures, self.bundle.manifest.preprocess, self._spec)
+        )
+        if values.shape[1:] != (len(self.bundle.manifest.labels),):
+            raise BackendError(
+                f"{self.bundle.manifest.id} gives {values.shape[1:]} values for "
+                f"{len(self.bundle.manifest.labels)} labels"
+            )
+        if not np.isfinite(values).all():
+            raise BackendError(f"{self.bundle.manifest.id} gave NaN or infinite values")
+        if self._spec.output == "probabilities":
+            # Undo the model's own softmax, but for a constant that the next one takes out again.
+            values = np.log(np.maximum(values, 1e-7))
+        return softmax(values, self.bundle.manifest.temperature)
+
+    def close(self) -> None:
+        """Free the engine."""
+        self._backend.close()
+
+    def _rank(self, probabilities: NDArray[np.float32]) -> Prediction:
+        labels = self.bundle.manifest.labels
+        order = np.argsort(-probabilities, kind="stable")
+        ranked = tuple(Candidate(labels[i], float(probabilities[i])) for i in order)
+        return Prediction(ranked, self.threshold)
+
+
+def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
+    """Probabilities from logits ``[..., classes]``, softened by a temperature.
+
+    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+    scaled = logits.astype(np.float64) / temperature
+    exponent = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    probabilities: NDArray[np.float32] = exponent / exponent.sum(axis=-1, keepdims=True)
+    return probabilities.astype(np.float32)

@@ -1,0 +1,156 @@
+"""What `birdedge classify` does, from sources to printed lines and an exit code."""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from .bundle import ModelBundle
+from .classifier import Classifier
+from .errors import BirdedgeError, BundleError
+from .gather import bounded, camera_frames, gather, holds_frames
+from .labels import read_labels
+from .pipeline import Result, classify_pictures
+from .printing import JsonLines, LiveLines, Printer, TableOfResults
+from .sources import Picture
+
+
+@dataclass(frozen=True)
+class ClassifyOptions:
+    """The command's options; see its help."""
+
+    sources: list[str]
+    model: Path
+    labels: Path | None
+    target: str
+    threads: int | None
+    top_k: int
+    threshold: float | None
+    camera: int | None
+    frames: int | None
+    seconds: float | None
+    save_frames: Path | None
+    as_json: bool
+
+
+def run(options: ClassifyOptions) -> int:
+    """Classify everything; returns 0, or 1 if some input failed.
+
+    Raises:
+        BirdedgeError: the model or the camera is of no use, or nothing could be saved.
+    """
+    classifier = load_classifier(
+        options.model, options.labels, options.target, options.threads, options.threshold
+    )
+    printer = _printer(options, classifier)
+    failures = done = 0
+    with ExitStack() as closing:
+        closing.callback(classifier.close)
+        live = options.camera is not None
+        pictures = _pictures(options, closing)
+        total = len(pictures) if isinstance(pictures, list) else None
+        results = classify_pictures(
+            pictures,
+            classifier,
+            # A camera's frame is shown at once; files gain from being inferred together.
+            batch_size=1 if live else 4,
+            keep_images=options.save_frames is not None,
+        )
+        closing.callback(results.close)
+        # JSON lines that scroll by are progress enough.
+        scrolling = live or (options.as_json and sys.stdout.isatty())
+        try:
+            for result in _with_progress(results, total, wanted=total != 1 and not scrolling):
+                done += 1
+                if result.error is not None:
+                    failures += 1
+                    _say(result.error)
+                printer.add(result)
+                if options.save_frames is not None:
+                    _save(result, options.save_frames, done)
+        finally:
+            printer.finish()
+    if failures and done > 1:
+        _say(f"{failures:,} of {done:,} could not be read")
+    return 1 if failures else 0
+
+
+def load_classifier(
+    model: Path,
+    labels: Path | None = None,
+    target: str = "auto",
+    threads: int | None = None,
+    threshold: float | None = None,
+) -> Classifier:
+    """Load a bundle, check it, and make it ready; `labels` renames its classes.
+
+    Raises:
+        BundleError: the bundle is damaged, or the labels are not as many as its classes.
+        BackendError: no engine here can run it.
+    """
+    bundle = ModelBundle.load(model)
+    if labels is not None:
+        names = read_labels(labels)
+        if len(names) != len(bundle.manifest.labels):
+            raise BundleError(
+                f"{labels} has {len(names)} lines, {bundle.manifest.id} has "
+                f"{len(bundle.manifest.labels)} classes"
+            )
+        manifest = bundle.manifest.model_copy(update={"labels": tuple(names)})
+        bundle = ModelBundle(bundle.folder, manifest)
+    return Classifier(bundle, target, threads, threshold)
+
+
+def _pictures(options: ClassifyOptions, closing: ExitStack) -> Iterable[Picture]:
+    if options.camera is not None:
+        return camera_frames(
+            options.camera, closing, frames=options.frames, seconds=options.seconds
+        )
+    pictures = gather(options.sources, closing)
+    if any(holds_frames(source) for source in options.sources):
+        return bounded(pictures, options.frames, options.seconds)
+    # Listed beforehand, files can be counted, and a progress bar can say how long it will take.
+    return list(bounded(pictures, options.frames, options.seconds))
+
+
+def _printer(options: ClassifyOptions, classifier: Classifier) -> Printer:
+    if options.as_json:
+        return JsonLines(classifier.bundle.manifest.id, options.top_k)
+    return LiveLines() if options.camera is not None else TableOfResults(options.top_k)
+
+
+def _with_progress(
+    results: Iterator[Result], total: int | None, *, wanted: bool
+) -> Iterator[Result]:
+    """Show how far the work has come, where a person is looking at the terminal."""
+    if not wanted or not sys.stderr.isatty():
+        yield from results
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("classifying", total=total)
+        for result in results:
+            progress.advance(task)
+            yield result
+
+
+def _save(result: Result, folder: Path, number: int) -> None:
+    """Save what was classified, named by order, source and species."""
+    prediction, image = result.prediction, result.image
+    if prediction is None or image is None:
+        return
+    parts = (f"{number:06d}", Path(result.name).stem, prediction.name)
+    name = "-".join(re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_") for part in parts)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        image.save(folder / f"{name}.jpg", quality=92)
+    except OSError as error:
+        raise BirdedgeError(f"cannot save to {folder}: {error.strerror or error}") from error
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"birdedge: {line}\n")

@@ -1,0 +1,191 @@
+"""`birdedge classify` and `birdedge models`; nothing heavy is imported until one of them runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+classify = typer.Typer(rich_markup_mode=None)
+models = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+DEFAULT_MODEL = Path(__file__).parent / "default_model"
+_MODEL_HELP = "A model bundle's folder; the one inside birdedge if not given."
+
+
+@classify.command()
+def classify_command(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Pictures, folders, globs, videos, http(s):// or rtsp:// addresses, - for stdin.",
+        ),
+    ] = None,
+    model: Annotated[
+        Path,
+        typer.Option(
+            "--model", "-m", envvar="BIRDEDGE_MODEL", help=_MODEL_HELP, show_default=False
+        ),
+    ] = DEFAULT_MODEL,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Names to show instead of the bundle's own.")
+    ] = None,
+    target: Annotated[
+        str,
+        typer.Option(
+            "--target",
+            envvar="BIRDEDGE_TARGET",
+            help="A target of the bundle; auto measures which is fastest here.",
+        ),
+    ] = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            envvar="BIRDEDGE_THREADS",
+            min=1,
+            help="Threads per inference; as many as cores, up to 4, if not given.",
+        ),
+    ] = None,
+    top_k: Annotated[
+        int, typer.Option("--top-k", "-k", min=1, help="How many species to list.")
+    ] = 3,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            envvar="BIRDEDGE_THRESHOLD",
+            min=0,
+            max=1,
+            help="Below this probability say unknown; the bundle's own if not given.",
+        ),
+    ] = None,
+    camera: Annotated[
+        int | None, typer.Option("--camera", min=0, help="Classify what this camera sees.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option("--frames", min=1, help="Stop after so many pictures or frames.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.0, help="Stop after so many seconds.")
+    ] = None,
+    save_frames: Annotated[
+        Path | None,
+        typer.Option("--save-frames", metavar="DIR", help="Save what was classified as JPEG."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line instead of a table.")
+    ] = False,
+) -> None:
+    """Name the birds in pictures, videos, or what a camera sees; offline.
+
+    Exit code 0: all were classified; 1: some could not be read; 2: wrong usage; 130: Ctrl-C.
+    """
+    if not sources and camera is None:
+        raise typer.BadParameter("give at least one SOURCE, or --camera N", param_hint="SOURCE")
+    if sources and camera is not None:
+        raise typer.BadParameter("--camera takes the place of SOURCE", param_hint="--camera")
+
+    from .classify import ClassifyOptions, run
+
+    options = ClassifyOptions(
+        sources or [], model, labels, target, threads, top_k, threshold, camera, frames, seconds,
+        save_frames, as_json,
+    )  # fmt: skip
+    try:
+        raise typer.Exit(run(options))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+@models.callback()
+def _models() -> None:
+    """Look at, check and import model bundles."""
+
+
+@models.command(name="import")
+def import_command(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx classifier.")],
+    labels: Annotated[
+        Path,
+        typer.Option("--labels", help="Its species: Scientific name (Common name) a line."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The bundle's folder; ./NAME if not given.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The bundle's id; the file's name if not given.")
+    ] = None,
+    mean: Annotated[
+        tuple[float, float, float], typer.Option(help="Per channel, on the scale 0 to 1.")
+    ] = (0.5, 0.5, 0.5),
+    std: Annotated[
+        tuple[float, float, float], typer.Option(help="Per channel, on the scale 0 to 1.")
+    ] = (0.5, 0.5, 0.5),
+    resize_mode: Annotated[str, typer.Option(help="squash, crop or letterbox.")] = "squash",
+    color_order: Annotated[str, typer.Option(help="RGB or BGR.")] = "RGB",
+    input_size: Annotated[
+        int | None, typer.Option(min=1, help="For models that take any size; pixels.")
+    ] = None,
+    license_: Annotated[
+        str, typer.Option("--license", help="What the model may be used for.")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
+) -> None:
+    """Make a bundle of somebody else's model. --mean and --std matter to float models only."""
+    from pydantic import ValidationError
+
+    from .importer import import_model
+    from .preprocess import Preprocess
+
+    try:
+        preprocess = Preprocess.model_validate(
+            {"mean": mean, "std": std, "resize_mode": resize_mode, "color_order": color_order}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        hint = "--" + str(first["loc"][0]).replace("_", "-")
+        raise typer.BadParameter(str(first["msg"]), param_hint=hint) from error
+    folder = import_model(
+        model,
+        labels,
+        out or Path(name or model.stem),
+        name=name,
+        preprocess=preprocess,
+        size=(input_size, input_size) if input_size else None,
+        license_=license_,
+        overwrite=force,
+    )
+    typer.echo(f"birdedge classify SOURCE --model {folder}", err=True)
+    typer.echo(folder)
+
+
+@models.command()
+def info(
+    model: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = DEFAULT_MODEL,
+    as_json: Annotated[bool, typer.Option("--json", help="The manifest as JSON.")] = False,
+) -> None:
+    """Say what a bundle holds."""
+    from .bundle import ModelBundle
+    from .bundle_report import print_info
+
+    bundle = ModelBundle.load(model)
+    if as_json:
+        typer.echo(bundle.manifest.model_dump_json(indent=2, exclude_none=True))
+    else:
+        print_info(bundle)
+
+
+@models.command()
+def verify(
+    model: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = DEFAULT_MODEL,
+    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+) -> None:
+    """Check every file, and run each target's self-test on this machine.
+
+    Exit code 1 if a target fails; one whose engine is not installed is passed over.
+    """
+    from .bundle import ModelBundle
+    from .bundle_report import verify_targets
+
+    raise typer.Exit(0 if verify_targets(ModelBundle.load(model), threads) else 1)

@@ -1,0 +1,109 @@
+"""What `manifest.json` says about a model: everything but the weights."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from .labels import Label
+from .preprocess import Preprocess
+
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(_Part):
+    """One file of a bundle: its name inside the folder, SHA-256 and size."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Accuracy(_Part):
+    """Measured accuracy: the share of right first answers with its 95 % Wilson interval.
+
+    Attributes:
+        top1: share of photos whose first answer was right.
+        low: lower end of the interval.
+        high: upper end.
+        samples: photos measured.
+        expected_calibration_error: 15 equal bins of confidence, after the temperature.
+        data: which photos.
+    """
+
+    top1: float
+    low: float
+    high: float
+    samples: int
+    expected_calibration_error: float | None = None
+    data: str = ""
+
+
+class Target(_Part):
+    """One way to run the model: an engine's files and what they take and give.
+
+    Attributes:
+        engine: name of a backend: ``onnx``, ``openvino``, ``tflite``.
+        files: the engine's files, the one to open first.
+        layout: order of the input's axes.
+        dtype: ``float32`` takes normalised values, ``uint8`` takes the pixels as they are.
+        output: whether the model ends in logits or has a softmax of its own.
+        golden_tolerance: largest difference of any logit from the golden one that is still right.
+        accuracy: as measured through the device's own preprocessing.
+    """
+
+    engine: str
+    files: tuple[FileEntry, ...] = Field(min_length=1)
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    dtype: Literal["float32", "uint8"] = "float32"
+    output: Literal["logits", "probabilities"] = "logits"
+    golden_tolerance: float = Field(gt=0)
+    accuracy: Accuracy | None = None
+
+
+class Manifest(_Part):
+    """The description of a bundle.
+
+    Attributes:
+        schema_version: of this format; another major one is refused.
+        id: name of the model, with its version.
+        created: when, in UTC.
+        labels: species in class order.
+        preprocess: how pictures reach the network.
+        targets: by name, such as ``onnx-int8``.
+        temperature: logits are divided by it before the softmax.
+        unknown_threshold: a first answer less probable than this is "unknown".
+        golden: file of golden inputs and logits.
+        documents: further files, such as the model card.
+        license: what the weights may be used for.
+        provenance: where it came from: commit, data, configuration, parent.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    id: str = Field(min_length=1)
+    created: datetime
+    labels: tuple[Label, ...] = Field(min_length=1)
+    preprocess: Preprocess
+    targets: dict[str, Target] = Field(min_length=1)
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    unknown_threshold: float = Field(default=0.0, ge=0, le=1)
+    golden: FileEntry
+    documents: tuple[FileEntry, ...] = ()
+    license: str = ""
+    provenance: dict[str, Any] = {}
+
+    @field_validator("schema_version")
+    @classmethod
+    def _known_version(cls, version: int) -> int:
+        if version != SCHEMA_VERSION:
+            raise ValueError(f"schema version {version} is not {SCHEMA_VERSION}; update birdedge")
+        return version
+
+    def files(self) -> tuple[FileEntry, ...]:
+        """Every file of the bundle but the manifest itself."""
+        engines = (entry for target in self.targets.values() for entry in target.files)
+        return (*dict.fromkeys(engines), self.golden, *self.documents)

@@ -1,0 +1,108 @@
+"""Decoding overlaps inference, results keep the input's order, a bad picture is only reported."""
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .classifier import Classifier, Prediction
+from .errors import ImageError
+from .sources import Frame, Picture
+
+
+@dataclass(frozen=True)
+class Result:
+    """One picture's prediction, or why there is none.
+
+    Attributes:
+        name: of the picture.
+        prediction: what the model says.
+        error: what was wrong with the picture.
+        frame: number and time, where it was a frame.
+        image: the decoded picture, if it was to be kept.
+    """
+
+    name: str
+    prediction: Prediction | None = None
+    error: str | None = None
+    frame: Frame | None = None
+    image: Image.Image | None = None
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    picture: Picture
+    fitted: NDArray[np.uint8] | None = None
+    error: str | None = None
+    image: Image.Image | None = None
+
+
+def classify_pictures(
+    pictures: Iterable[Picture],
+    classifier: Classifier,
+    *,
+    decoders: int = 2,
+    batch_size: int = 4,
+    keep_images: bool = False,
+) -> Generator[Result, None, None]:
+    """Classify pictures as they come.
+
+    Args:
+        pictures: taken from lazily; at most a few batches are ahead of the one being classified,
+            so that a folder of any size needs the same memory.
+        classifier: what names them.
+        decoders: threads that decode and resize.
+        batch_size: how many are inferred together.
+        keep_images: whether results carry the decoded picture.
+
+    Yields:
+        One result for each picture, in order.
+    """
+    source = iter(pictures)
+    pool = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
+    waiting: deque[Future[_Decoded]] = deque()
+    ahead = 2 * batch_size + decoders
+
+    def refill() -> None:
+        for picture in islice(source, ahead - len(waiting)):
+            waiting.append(pool.submit(_decode, picture, classifier, keep_images))
+
+    try:
+        refill()
+        while waiting:
+            batch = [waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))]
+            # Refill before inferring: the decoders work while the engine does.
+            refill()
+            yield from _infer(batch, classifier)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _decode(picture: Picture, classifier: Classifier, keep_image: bool) -> _Decoded:
+    try:
+        pixels = picture.read()
+        fitted = classifier.fit(pixels)
+    except ImageError as error:
+        return _Decoded(picture, error=str(error))
+    if not keep_image:
+        return _Decoded(picture, fitted)
+    image = Image.fromarray(pixels) if isinstance(pixels, np.ndarray) else pixels
+    return _Decoded(picture, fitted, image=image)
+
+
+def _infer(batch: list[_Decoded], classifier: Classifier) -> Iterator[Result]:
+    fitted = [item.fitted for item in batch if item.fitted is not None]
+    predictions = iter(classifier.predict(fitted)) if fitted else iter(())
+    for item in batch:
+        yield Result(
+            item.picture.name,
+            None if item.fitted is None else next(predictions),
+            item.error,
+            item.picture.frame,
+            item.image,
+        )

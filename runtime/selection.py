@@ -1,0 +1,114 @@
+"""`--target auto`: the fastest target of a bundle on this machine, measured once and remembered."""
+
+import hashlib
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import platformdirs
+
+from .backends import load_backend
+from .bundle import ModelBundle
+from .errors import BackendError, MissingExtraError
+from .golden import draw_golden_inputs, model_input
+
+_WARM_UP, _ROUNDS = 3, 15
+_ENGINE_PACKAGES = ("onnxruntime", "openvino", "ai-edge-litert", "tflite-runtime")
+
+
+def choose_target(bundle: ModelBundle, threads: int) -> str:
+    """Name the fastest target that this machine can run.
+
+    The answer is kept per machine, engine versions, thread count and bundle; nothing is measured
+    when there is no choice.
+
+    Raises:
+        BackendError: no target of the bundle runs on this machine.
+    """
+    targets = list(bundle.manifest.targets)
+    if len(targets) == 1:
+        return targets[0]
+    cache = platformdirs.user_cache_path("birdedge") / "targets.json"
+    key = _key(bundle, threads)
+    known = _read(cache)
+    if known.get(key) in targets:
+        return known[key]
+    latency = measure_targets(bundle, threads)
+    fastest = min(latency, key=lambda target: latency[target])
+    _write(cache, known | {key: fastest})
+    return fastest
+
+
+def measure_targets(bundle: ModelBundle, threads: int) -> dict[str, float]:
+    """Median seconds of one inference for each target that runs here, interleaved round by round.
+
+    Raises:
+        BackendError: none does; the message says why for each.
+    """
+    spec = bundle.manifest.preprocess
+    picture = draw_golden_inputs(spec.input_size)[:1]
+    runs: dict[str, Callable[[], object]] = {}
+    reasons: list[str] = []
+    for name, target in bundle.manifest.targets.items():
+        try:
+            backend = load_backend(bundle.target_files(name), target, threads)
+            batch = model_input(picture, spec, target)
+            for _ in range(_WARM_UP):
+                backend.infer(batch)
+            runs[name] = partial(backend.infer, batch)
+        except (BackendError, MissingExtraError) as error:
+            reasons.append(f"{name}: {error}")
+    if not runs:
+        raise BackendError(f"no target of {bundle.manifest.id} runs here; " + "; ".join(reasons))
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(_ROUNDS):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
+
+
+def _key(bundle: ModelBundle, threads: int) -> str:
+    facts = [platform.machine(), platform.node(), _cpu_model(), str(threads), bundle.digest()]
+    for package in _ENGINE_PACKAGES:
+        try:
+            facts.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.startswith(("model name", "Model"))), "")
+
+
+def _read(cache: Path) -> dict[str, str]:
+    """What is remembered; a damaged or unreadable cache is as good as none."""
+    try:
+        known = json.loads(cache.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _write(cache: Path, known: dict[str, str]) -> None:
+    """Remember, if the place can be written to; measuring again next time is no harm."""
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=cache.parent, delete=False) as draft:
+            json.dump(known, draft)
+        os.replace(draft.name, cache)  # noqa: PTH105 - atomic, over an older file
+    except OSError:
+        return

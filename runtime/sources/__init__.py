@@ -1,0 +1,71 @@
+"""Where pictures come from. One file per kind; each yields pictures that are yet to be decoded."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a camera or video.
+
+    Attributes:
+        pixels: RGB uint8 ``[H, W, 3]``.
+        captured_at: when, in UTC.
+        source: the camera's or video's name.
+        number: counted from 0.
+        seconds: since the first frame.
+    """
+
+    pixels: NDArray[np.uint8]
+    captured_at: datetime
+    source: str
+    number: int
+    seconds: float
+
+
+class FrameSource(Protocol):
+    """An iterator of frames that can be closed."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames as they come, until the source ends or is closed."""
+
+    def close(self) -> None:
+        """Release the camera or file."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Something to classify.
+
+    Attributes:
+        name: the file, address or source it comes from.
+        read: decodes it, in any thread; raises `ImageError` when it cannot.
+        frame: number and time, where it is a frame of a camera or video.
+    """
+
+    name: str
+    read: Callable[[], Image.Image | NDArray[np.uint8]]
+    frame: Frame | None = None
+
+
+def from_frames(frames: Iterable[Frame]) -> Iterator[Picture]:
+    """Frames as pictures; they are decoded already."""
+    for frame in frames:
+        yield Picture(frame.source, partial(_pixels, frame), frame)
+
+
+def _pixels(frame: Frame) -> NDArray[np.uint8]:
+    return frame.pixels
+
+
+def is_url(spec: str) -> bool:
+    """Whether a source is an address rather than a file."""
+    return "://" in spec and not Path(spec).exists()

@@ -1,0 +1,65 @@
+"""A USB or built-in camera, through OpenCV."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import cv2
+
+from ..errors import SourceError
+from . import Frame
+
+# A camera that drops one frame is forgiven; one that is gone answers none of these.
+_TRIES = 10
+_PAUSE_SECONDS = 0.1
+
+
+class UsbCamera:
+    """Frames of a V4L2 camera, the newest first in line.
+
+    Args:
+        number: of the camera, from 0.
+
+    Raises:
+        SourceError: there is no such camera, or it is in use.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._name = f"usb:{number}"
+        # A camera that is not there is our message to give, not OpenCV's.
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        self._capture = cv2.VideoCapture(number, cv2.CAP_V4L2)
+        if not self._capture.isOpened():
+            raise SourceError(
+                f"camera {number} cannot be opened; is it plugged in, free, and yours to use? "
+                "`ls /dev/video*` lists cameras, the group `video` may use them"
+            )
+        # One buffered frame: what is classified should be what is in front of the camera now.
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames until the camera is closed.
+
+        Raises:
+            SourceError: the camera stopped answering.
+        """
+        number = 0
+        start = time.monotonic()
+        while True:
+            bgr = self._read()
+            pixels = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+            seconds = time.monotonic() - start
+            yield Frame(pixels, datetime.now(UTC), self._name, number, seconds)
+            number += 1
+
+    def _read(self) -> cv2.typing.MatLike:
+        for _ in range(_TRIES):
+            read, bgr = self._capture.read()
+            if read:
+                return bgr
+            time.sleep(_PAUSE_SECONDS)
+        raise SourceError(f"{self._name} stopped giving frames; is it still plugged in?")
+
+    def close(self) -> None:
+        """Release the camera."""
+        self._capture.release()

@@ -1,0 +1,78 @@
+"""A linear probe first: fit the classifier on frozen features before anything else may move.
+
+Fine-tuning under a random classifier sends large gradients into good features and distorts them.
+Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution",
+ICLR 2022 (arXiv:2202.10054), call this LP-FT.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..runtime.errors import CheckpointError
+
+
+def fit_classifier(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], weight_decay: float = 1e-3
+) -> float:
+    """Replace a network's classifier by the best linear one on its features.
+
+    Multinomial logistic regression, solved by L-BFGS over all photos at once.
+
+    Args:
+        network: a timm classifier; changed in place.
+        batches: normalised images, float ``[N, 3, H, W]``, and class numbers ``[N]``.
+        weight_decay: half of it times the squared weights is added to the mean loss.
+
+    Returns:
+        The share of these photos that the new classifier names right.
+
+    Raises:
+        CheckpointError: the network does not end in a single linear layer.
+    """
+    classifier = network.get_classifier()  # type: ignore[operator]
+    if not isinstance(classifier, nn.Linear):
+        raise CheckpointError("a linear probe needs a network that ends in one linear layer")
+    features, labels = _features(network, batches)
+    # On features of unit variance one weight decay suits every network.
+    mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
+    scaled = (features - mean) / std
+    weight = torch.zeros_like(classifier.weight, requires_grad=True)
+    bias = torch.zeros_like(classifier.bias, requires_grad=True)
+    solver = torch.optim.LBFGS(
+        [weight, bias], max_iter=300, tolerance_change=1e-7, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        solver.zero_grad()
+        value = F.cross_entropy(scaled @ weight.T + bias, labels)
+        value = value + weight_decay / 2 * weight.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    solver.step(loss)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        classifier.weight.copy_(weight / std)
+        classifier.bias.copy_(bias - (weight / std) @ mean)
+        right = (scaled @ weight.T + bias).argmax(dim=1) == labels
+    return float(right.float().mean())
+
+
+@torch.no_grad()
+def _features(
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """Pooled features ``[photos, width]`` and class numbers ``[photos]``."""
+    was_training = network.training
+    network.eval()
+    features, labels = [], []
+    try:
+        for images, numbers in batches:
+            maps = network.forward_features(images)  # type: ignore[operator]
+            features.append(network.forward_head(maps, pre_logits=True))  # type: ignore[operator]
+            labels.append(numbers)
+    finally:
+        network.train(was_training)
+    return torch.cat(features), torch.cat(labels)
