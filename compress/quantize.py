@@ -51,6 +51,7 @@ def quantize_onnx(
             prepared = _prepare(source, Path(folder))
             ranges = _ranges(prepared, Path(folder), pictures, preprocess, method)
             quantized = _quantize(onnx.load(str(prepared)), ranges)
+            _forget_unused_operator_sets(quantized)
             onnx.save(quantized, str(destination))
     except BackendError:
         raise
@@ -101,7 +102,7 @@ def _ranges(
 def _quantize(model: Any, ranges: Any) -> Any:
     from onnxruntime.quantization import QuantType
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-    from onnxruntime.quantization.registry import QDQRegistry
+    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
     quantizer = QDQQuantizer(
         model,
@@ -112,11 +113,20 @@ def _quantize(model: Any, ranges: Any) -> Any:
         tensors_range=ranges,
         nodes_to_quantize=[],
         nodes_to_exclude=[],
-        op_types_to_quantize=list(QDQRegistry),
+        # Both lists, as ONNX Runtime itself does: additions and pooling stand in the second alone.
+        op_types_to_quantize=[*QDQRegistry, *QLinearOpsRegistry],
         extra_options={},
     )
     quantizer.quantize_model()
     return quantizer.model.model
+
+
+def _forget_unused_operator_sets(model: Any) -> None:
+    """Preparation lists every set that ONNX Runtime knows, which other readers may refuse."""
+    used = {node.domain for node in model.graph.node}
+    for operator_set in list(model.opset_import):
+        if operator_set.domain not in used:
+            model.opset_import.remove(operator_set)
 
 
 class _Reader:

@@ -10,6 +10,7 @@ from pathlib import Path
 from .bundle import ModelBundle
 from .classifier import Classifier
 from .errors import BirdedgeError, BundleError
+from .default import DEFAULT_MODEL
 from .gather import bounded, camera_frames, gather, holds_frames
 from .labels import read_labels
 from .pipeline import Result, classify_pictures
@@ -78,19 +79,26 @@ def run(options: ClassifyOptions) -> int:
 
 
 def load_classifier(
-    model: Path,
+    model: Path | str = DEFAULT_MODEL,
     labels: Path | None = None,
     target: str = "auto",
     threads: int | None = None,
     threshold: float | None = None,
 ) -> Classifier:
-    """Load a bundle, check it, and make it ready; `labels` renames its classes.
+    """Load a bundle, check it, and make it ready.
+
+    Args:
+        model: the bundle's folder; the one inside birdedge if not given.
+        labels: a file of names to show instead of the bundle's own.
+        target: one of its targets, or ``auto`` for the fastest on this machine.
+        threads: threads per inference.
+        threshold: instead of the bundle's own unknown threshold.
 
     Raises:
         BundleError: the bundle is damaged, or the labels are not as many as its classes.
         BackendError: no engine here can run it.
     """
-    bundle = ModelBundle.load(model)
+    bundle = ModelBundle.load(Path(model))
     if labels is not None:
         names = read_labels(labels)
         if len(names) != len(bundle.manifest.labels):

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
+from .default import DEFAULT_MODEL
+
 classify = typer.Typer(rich_markup_mode=None)
 models = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-DEFAULT_MODEL = Path(__file__).parent / "default_model"
 _MODEL_HELP = "A model bundle's folder; the one inside birdedge if not given."
 
 

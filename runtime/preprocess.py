@@ -93,7 +93,7 @@ class Preprocess(BaseModel):
         return (left, top, left + width * scale, top + height * scale)
 
 
-def read_image(source: Path | bytes) -> Image.Image:
+def read_image(source: Path | str | bytes) -> Image.Image:
     """Decode a picture file to RGB, upright.
 
     EXIF orientation is applied; transparency is laid over white; CMYK, grey and palettes become
@@ -127,8 +127,8 @@ def read_image(source: Path | bytes) -> Image.Image:
         raise ImageError(f"{name}: damaged picture ({error})") from error
 
 
-def _why_unreadable(source: Path | bytes) -> str:
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+def _why_unreadable(source: Path | str | bytes) -> str:
+    size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
     return "empty file" if size == 0 else "not a picture that can be read"
 
 

@@ -35,9 +35,7 @@ def prepare(
     source: Annotated[
         Path, typer.Argument(metavar="ARCHIVE_OR_DIR", help="CUB_200_2011.tgz, or its folder.")
     ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder to unpack into.")
-    ] = Path("data"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to unpack into.")] = Path("data"),
 ) -> None:
     """Unpack the official CUB-200-2011 archive and check that it is whole."""
     from .prepare import prepare_cub

@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import Sampler
 
 from ..runtime.preprocess import Preprocess, read_image
 from .augment import Augment
 from .layouts import Dataset, Photo, split_by_class
+
+Sample = tuple[Tensor, int]
+"""One image, uint8 ``[3, H, W]``, and its class number."""
 
 Batch = tuple[Tensor, Tensor]
 """Images, uint8 ``[N, 3, H, W]``, and class numbers, int64 ``[N]``."""
@@ -45,22 +47,22 @@ class BirdData(L.LightningDataModule):
         self._box_margin = box_margin
         self._seed = seed
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled random views; a last, smaller batch is left out of the epoch."""
         view = self._augment.view(self._preprocess.input_size)
         photos = TrainingViews(self.train_photos, view, self._box_margin)
         order = SeededOrder(len(photos), self._seed)
         return self._loader(photos, sampler=order, drop_last=len(photos) > self._batch_size)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[Sample]:
         """The validation photos as the device would see them."""
         return self._loader(self._as_on_device(self.val_photos))
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[Sample]:
         """The test photos as the device would see them; for reporting only."""
         return self._loader(self._as_on_device(self.test_photos))
 
-    def plain_train_dataloader(self) -> DataLoader[Batch]:
+    def plain_train_dataloader(self) -> DataLoader[Sample]:
         """The training photos without augmentation, to measure statistics on."""
         return self._loader(self._as_on_device(self.train_photos))
 
@@ -69,10 +71,10 @@ class BirdData(L.LightningDataModule):
 
     def _loader(
         self,
-        photos: "TrainingViews | DeviceViews",
+        photos: TorchDataset[Sample],
         sampler: "SeededOrder | None" = None,
         drop_last: bool = False,
-    ) -> DataLoader[Batch]:
+    ) -> DataLoader[Sample]:
         return DataLoader(
             photos,
             batch_size=self._batch_size,
@@ -111,12 +113,10 @@ class SeededOrder(Sampler[tuple[int, int]]):
         return zip(order, seeds, strict=True)
 
 
-class TrainingViews(TorchDataset[tuple[Tensor, int]]):
+class TrainingViews(TorchDataset[Sample]):
     """Random views of photos, asked for by (photo number, seed)."""
 
-    def __init__(
-        self, photos: tuple[Photo, ...], view: torch.nn.Module, box_margin: float
-    ) -> None:
+    def __init__(self, photos: tuple[Photo, ...], view: torch.nn.Module, box_margin: float) -> None:
         self._photos = photos
         self._view = view
         self._box_margin = box_margin
@@ -124,7 +124,7 @@ class TrainingViews(TorchDataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self._photos)
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int]:
+    def __getitem__(self, item: tuple[int, int]) -> Sample:
         index, seed = item
         photo = self._photos[index]
         pixels = np.array(read_photo(photo, self._box_margin))
@@ -134,7 +134,7 @@ class TrainingViews(TorchDataset[tuple[Tensor, int]]):
             return self._view(image), photo.label
 
 
-class DeviceViews(TorchDataset[tuple[Tensor, int]]):
+class DeviceViews(TorchDataset[Sample]):
     """Photos through the device's own preprocessing."""
 
     def __init__(
@@ -147,7 +147,7 @@ class DeviceViews(TorchDataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self._photos)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> Sample:
         photo = self._photos[index]
         pixels = self._preprocess.fit(read_photo(photo, self._box_margin))
         return torch.from_numpy(pixels.copy()).permute(2, 0, 1), photo.label

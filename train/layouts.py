@@ -89,6 +89,12 @@ def _read_cub(root: Path) -> Dataset:
     labels = _read_table(root / "image_class_labels.txt", lambda cells: cells[0])
     in_train = _read_table(root / "train_test_split.txt", lambda cells: cells[0] == "1")
     boxes = _read_table(root / "bounding_boxes.txt", _as_box)
+    for other in (labels, in_train, boxes):
+        if other.keys() != paths.keys():
+            odd = min(other.keys() ^ paths.keys())
+            raise DataError(
+                f"{root}: image {odd} is in images.txt or another list, but not in both"
+            )
     number = {class_id: index for index, class_id in enumerate(names)}
     parts: dict[bool, list[Photo]] = {True: [], False: []}
     try:
@@ -96,7 +102,7 @@ def _read_cub(root: Path) -> Dataset:
             photo = Photo(root / "images" / path, number[labels[image_id]], boxes[image_id])
             parts[in_train[image_id]].append(photo)
     except KeyError as error:
-        raise DataError(f"{root}: image or class {error} is missing from one of the lists") from None
+        raise DataError(f"{root}: class {error} is missing from classes.txt") from None
     # "001.Black_footed_Albatross" carries its class number in front.
     classes = tuple(name.partition(".")[2] or name for name in names.values())
     return Dataset(classes, tuple(parts[True]), tuple(parts[False]))
@@ -111,11 +117,14 @@ def _read_table(path: Path, parse: Callable[[list[str]], T]) -> dict[str, T]:
     """CUB's lists: an id, a space, and the values, one row a line."""
     try:
         rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line]
-        return {row[0]: parse(row[1:]) for row in rows}
+        table = {row[0]: parse(row[1:]) for row in rows}
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except (IndexError, ValueError) as error:
         raise DataError(f"{path} is not in CUB-200-2011's form: {error}") from error
+    if len(table) != len(rows):
+        raise DataError(f"{path} lists an id twice")
+    return table
 
 
 def split_by_class(

@@ -1,6 +1,7 @@
 """timm networks, weights from a hub or a file, and folded batch norm brought back to life."""
 
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,12 @@ def create_network(
             not fit the architecture.
     """
     if not timm.is_model(architecture.partition(".")[0]):
-        near = timm.list_models(f"*{architecture[:6]}*")[:5]
+        near = get_close_matches(architecture, timm.list_models(), n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise CheckpointError(f"timm knows no model {architecture!r}{hint}")
-    if init_from is not None:
-        network = timm.create_model(architecture, num_classes=classes, **model_args)
-        load_weights(network, init_from)
-        return network
+    pretrained = pretrained and init_from is None
     try:
-        return timm.create_model(
+        network: nn.Module = timm.create_model(
             architecture, pretrained=pretrained, num_classes=classes, **model_args
         )
     # The hub's client raises its own, its transport's and the system's errors alike.
@@ -55,6 +53,9 @@ def create_network(
             f"({type(error).__name__}); take local ones with model.init_from=FILE.safetensors, "
             "or start from nothing with model.pretrained=false"
         ) from error
+    if init_from is not None:
+        load_weights(network, init_from)
+    return network
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
@@ -69,7 +70,9 @@ def load_weights(network: nn.Module, path: Path) -> None:
     for name in [name for name in weights if name.startswith(f"{head}.")]:
         if name in wanted and weights[name].shape != wanted[name].shape:
             del weights[name]
-    unfit = [name for name in weights if name in wanted and weights[name].shape != wanted[name].shape]
+    unfit = [
+        name for name in weights if name in wanted and weights[name].shape != wanted[name].shape
+    ]
     missing = [name for name in wanted if name not in weights and not name.startswith(f"{head}.")]
     # Files with batch norm folded away need not carry how many batches it once saw.
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
@@ -94,13 +97,17 @@ def batch_norms(network: nn.Module) -> list[nn.BatchNorm2d]:
 
 
 def has_folded_batch_norm(network: nn.Module) -> bool:
-    """Whether every batch norm is an identity plus a bias, as in de-quantised weight files."""
+    """Whether every batch norm is an identity plus a bias, as in de-quantised weight files.
+
+    In a network that has learnt nothing yet they are identities too, but without a bias.
+    """
     norms = batch_norms(network)
-    return bool(norms) and all(
+    identities = all(
         bool((norm.weight == 1).all()) and bool((norm.running_mean == 0).all())
         for norm in norms
         if norm.running_mean is not None
     )
+    return identities and any(bool((norm.bias != 0).any()) for norm in norms)
 
 
 @torch.no_grad()
@@ -129,9 +136,7 @@ def restore_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
 
         return hook
 
-    handles = [
-        norm.register_forward_pre_hook(watch(index)) for index, norm in enumerate(norms)
-    ]
+    handles = [norm.register_forward_pre_hook(watch(index)) for index, norm in enumerate(norms)]
     was_training = network.training
     network.eval()
     try:

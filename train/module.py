@@ -1,11 +1,10 @@
 """The Lightning module: one network, its loss, its schedule, its figures."""
 
-from typing import Any
-
 import lightning as L
 import torch
-from pydantic import BaseModel, ConfigDict
-from timm.optim import create_optimizer_v2
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from pydantic import BaseModel, ConfigDict, field_validator
+from timm.optim import create_optimizer_v2, list_optimizers
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
@@ -47,6 +46,13 @@ class Optimizer(BaseModel):
     label_smoothing: float = 0.1
     freeze_batch_norm: bool = False
 
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name.lower() not in list_optimizers():
+            raise ValueError(f"timm knows no optimizer {name!r}")
+        return name
+
 
 class BirdModule(L.LightningModule):
     """Trains a classifier on uint8 batches and measures it.
@@ -62,6 +68,9 @@ class BirdModule(L.LightningModule):
             run repeats what the interrupted one would have done.
     """
 
+    _mean: Tensor
+    _std: Tensor
+
     def __init__(
         self,
         network: nn.Module,
@@ -74,7 +83,7 @@ class BirdModule(L.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(memory_format=torch.channels_last)
         self._classes = classes
         self._augment = augment
         self._optimizer = optimizer
@@ -106,6 +115,10 @@ class BirdModule(L.LightningModule):
             for norm in batch_norms(self.network):
                 norm.eval()
         return self
+
+    def on_train_start(self) -> None:
+        """Choose the modes: Lightning leaves them as they came, which would thaw frozen norms."""
+        self.train()
 
     def normalise(self, images: Tensor) -> Tensor:
         """``Preprocess.normalise`` on a torch batch, uint8 ``[N, 3, H, W]``."""
@@ -141,10 +154,10 @@ class BirdModule(L.LightningModule):
         figures = self._figures[part]
         assert isinstance(figures, MetricCollection)
         figures.update(logits.softmax(dim=1), labels)
-        self.log_dict(figures, batch_size=len(images), prog_bar=part == "val")  # type: ignore[arg-type]
+        self.log_dict(figures, batch_size=len(images), prog_bar=part == "val")
         self.log(f"{part}/loss", F.cross_entropy(logits, labels), batch_size=len(images))
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """Optimiser, with a warm-up and a cosine that move every step."""
         optimizer = create_optimizer_v2(
             self.network,

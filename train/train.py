@@ -13,11 +13,13 @@ from typing import Any
 import hydra
 import lightning as L
 import torch
+from hydra.core.hydra_config import HydraConfig
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import (
     Callback,
     EarlyStopping,
     EMAWeightAveraging,
-    ModelCheckpoint,
+    RichProgressBar,
 )
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf
@@ -33,6 +35,9 @@ from .layouts import Dataset, Photo, read_dataset, species_labels
 from .model import create_network, has_folded_batch_norm, restore_batch_norm
 from .module import BirdModule, Optimizer
 from .probe import fit_classifier
+from .reporting import one_line_errors
+from .resume import LAST, BestCheckpoint, LastCheckpoint, resume_from
+from .settings import Loop
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -62,6 +67,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
     """
     L.seed_everything(config.seed, workers=True, verbose=False)
     folder.mkdir(parents=True, exist_ok=True)
+    loop = Loop.model_validate(OmegaConf.to_container(config.trainer))
     dataset = read_dataset(Path(config.data.root))
     preprocess = Preprocess.model_validate(OmegaConf.to_container(config.preprocess))
     augment = Augment.model_validate(OmegaConf.to_container(config.augment))
@@ -85,29 +91,15 @@ def run(config: DictConfig, folder: Path) -> Trained:
         distillation=_distillation(config, len(dataset.classes), preprocess),
         seed=config.seed,
     )
-    resume = _resumed(config.resume)
+    resume = resume_from(config.resume)
     if resume is None:
         _prepare(config, module, data)
     logger = _logger(config, folder)
-    trainer = L.Trainer(
-        default_root_dir=folder,
-        max_epochs=config.trainer.epochs,
-        accelerator=config.trainer.accelerator,
-        devices=config.trainer.devices,
-        strategy=config.trainer.strategy,
-        precision=config.trainer.precision,
-        gradient_clip_val=config.trainer.gradient_clip,
-        accumulate_grad_batches=config.trainer.accumulate,
-        deterministic=config.trainer.deterministic,
-        logger=logger,
-        callbacks=_callbacks(config, folder),
-        log_every_n_steps=10,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-    trainer.fit(module, data, ckpt_path=resume, weights_only=False)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    trainer = _trainer(loop, folder, logger, resume)
+    try:
+        trainer.fit(module, data, ckpt_path=resume, weights_only=False)
+    except SystemExit as end:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from end
     metrics = _measure_best(trainer, module, data, with_test=bool(data.test_photos))
     info = CheckpointInfo(
         architecture=config.model.name,
@@ -140,17 +132,15 @@ def _prepare(config: DictConfig, module: BirdModule, data: BirdData) -> None:
             yield module.normalise(images), labels
 
     if has_folded_batch_norm(module.network) and not config.optimizer.freeze_batch_norm:
-        print("measuring batch-norm statistics", file=sys.stderr)
+        _say("measuring batch-norm statistics")
         restore_batch_norm(module.network, (images for images, _ in batches()))
     if config.model.probe_first:
-        print("fitting the classifier on frozen features", file=sys.stderr)
+        _say("fitting the classifier on frozen features")
         right = fit_classifier(module.network, batches())
-        print(f"the linear probe names {right:.1%} of the training photos", file=sys.stderr)
+        _say(f"the linear probe names {right:.1%} of the training photos")
 
 
-def _distillation(
-    config: DictConfig, classes: int, preprocess: Preprocess
-) -> Distillation | None:
+def _distillation(config: DictConfig, classes: int, preprocess: Preprocess) -> Distillation | None:
     if config.distill.teacher is None:
         return None
     info, weights = load_checkpoint(Path(config.distill.teacher))
@@ -169,19 +159,36 @@ def _distillation(
     )
 
 
-def _callbacks(config: DictConfig, folder: Path) -> list[Callback]:
-    monitor, mode = config.trainer.monitor, "min" if "loss" in config.trainer.monitor else "max"
+def _trainer(loop: Loop, folder: Path, logger: list[Logger], resume: Path | None) -> L.Trainer:
     callbacks: list[Callback] = [
-        ModelCheckpoint(
-            folder, filename="best", monitor=monitor, mode=mode, save_last=True,
-            enable_version_counter=False,
-        ),
+        BestCheckpoint(folder, loop.monitor, loop.mode, resume),
+        LastCheckpoint(folder),
+        # stdout is for the path of the checkpoint alone.
+        RichProgressBar(console_kwargs={"stderr": True}),
     ]
-    if config.trainer.patience:
-        callbacks.append(EarlyStopping(monitor, mode=mode, patience=config.trainer.patience))
-    if config.trainer.ema_decay:
-        callbacks.append(EMAWeightAveraging(decay=config.trainer.ema_decay))
-    return callbacks
+    if loop.patience:
+        callbacks.append(EarlyStopping(loop.monitor, mode=loop.mode, patience=loop.patience))
+    if loop.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
+    try:
+        return L.Trainer(
+            default_root_dir=folder,
+            max_epochs=loop.epochs,
+            accelerator=loop.accelerator,
+            devices=loop.devices,
+            strategy=loop.strategy,
+            precision=loop.precision,
+            gradient_clip_val=loop.gradient_clip,
+            accumulate_grad_batches=loop.accumulate,
+            deterministic=loop.deterministic,
+            logger=logger,
+            callbacks=callbacks,
+            log_every_n_steps=10,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+    except ValueError as error:
+        raise MisconfigurationException(str(error)) from error
 
 
 def _logger(config: DictConfig, folder: Path) -> list[Logger]:
@@ -215,16 +222,6 @@ def _measure_best(
     if with_test:
         figures |= dict(judge.test(module, data, verbose=False)[0])
     return {name: round(float(value), 5) for name, value in figures.items()}
-
-
-def _resumed(path: str | None) -> Path | None:
-    if path is None:
-        return None
-    checkpoint = Path(path)
-    checkpoint = checkpoint / "last.ckpt" if checkpoint.is_dir() else checkpoint
-    if not checkpoint.is_file():
-        raise CheckpointError(f"nothing to resume at {checkpoint}")
-    return checkpoint
 
 
 def _provenance(config: DictConfig, dataset: Dataset, loggers: list[Logger]) -> Provenance:
@@ -276,17 +273,30 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
-def main(config: DictConfig) -> float:
-    """Hydra's entry point; returns the validation figure, which its sweepers optimise."""
-    folder = Path(hydra.core.hydra_config.HydraConfig.get().runtime.output_dir)
+def _job(config: DictConfig) -> float:
+    """What Hydra calls; returns the validation figure, which its sweepers optimise."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
     shown = Path(os.path.relpath(folder))
     try:
-        trained = run(config, folder)
+        with one_line_errors():
+            trained = run(config, folder)
     except KeyboardInterrupt:
-        if (folder / "last.ckpt").is_file():
-            print(f"stopped; go on with the same command and resume={shown}", file=sys.stderr)
+        if (folder / LAST).is_file():
+            _say(f"stopped; go on with the same command and resume={shown}")
         raise
     for name, value in sorted(trained.metrics.items()):
-        print(f"{name:>18}  {value:.4f}", file=sys.stderr)
-    print(shown / trained.checkpoint.name)
+        _say(f"{name:>18}  {value:.4f}")
+    sys.stdout.write(f"{shown / trained.checkpoint.name}\n")
     return trained.metrics.get(config.trainer.monitor, float("nan"))
+
+
+def main() -> None:
+    """Train as the command line says: exit code 0, 1 when it failed, 2 for a wrong setting."""
+    # Otherwise Hydra reports a mistyped setting itself, with hints about its own tracebacks.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    with one_line_errors():
+        _job()
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")

@@ -1,0 +1,1 @@
+"""What birdedge costs, as ratios within one run; nothing here is a test."""

@@ -1,0 +1,78 @@
+"""What the command line adds: one picture against a bare script, `--help` against an empty one.
+
+    python -m birdedge.benchmarks.startup PICTURE
+
+Rounds are interleaved, so that a busy machine slows all alike; the ratio is of medians.
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..runtime.bundle import ModelBundle
+from ..runtime.default import DEFAULT_MODEL
+
+BARE = """
+import sys
+import numpy as np
+import onnxruntime
+from PIL import Image
+model, picture, threads = sys.argv[1:]
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = int(threads)
+session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+image = Image.open(picture).convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
+pixels = (np.asarray(image, dtype=np.float32) / 255 - 0.5) / 0.5
+logits = session.run(None, {session.get_inputs()[0].name: pixels.transpose(2, 0, 1)[None]})[0][0]
+probabilities = np.exp(logits - logits.max())
+best = int(probabilities.argmax())
+print(best, probabilities[best] / probabilities.sum())
+"""
+
+
+def main(
+    picture: Annotated[Path, typer.Argument(exists=True)],
+    rounds: Annotated[int, typer.Option(min=3)] = 15,
+) -> None:
+    """Print both ratios."""
+    bundle = ModelBundle.load(DEFAULT_MODEL)
+    model = str(bundle.target_files("onnx-int8")[0])
+    birdedge = [sys.executable, "-m", "birdedge"]
+    classify = [*birdedge, "classify", str(picture), "--threads", "2"]
+    commands = {
+        "python -c pass": [sys.executable, "-c", "pass"],
+        "birdedge --help": [*birdedge, "--help"],
+        "bare script": [sys.executable, "-c", BARE, model, str(picture), "2"],
+        "birdedge classify": [*birdedge, "classify", str(picture), "--threads", "2"],
+        "birdedge classify --json": [
+            *birdedge,
+            "classify",
+            str(picture),
+            "--threads",
+            "2",
+            "--json",
+        ],
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(rounds):
+        for name, command in commands.items():
+            start = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            seconds[name].append(time.perf_counter() - start)
+    median = {name: statistics.median(times) for name, times in seconds.items()}
+    for name, value in median.items():
+        print(f"{name:<26}{value * 1000:8.0f} ms")
+    bare = median["bare script"]
+    print(f"classify / bare script        {median['birdedge classify'] / bare:.2f} x (at most 1.5)")
+    print(f"classify --json / bare script {median['birdedge classify --json'] / bare:.2f} x")
+    extra = median["birdedge --help"] - median["python -c pass"]
+    print(f"--help - python -c pass       {extra:.3f} s (at most 0.25)")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,171 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from birdedge.compress import compress as stage
+from birdedge.compress.commands import compress as command
+from birdedge.compress.compress import Calibration, Compressed, compress
+from birdedge.runtime.bundle import ModelBundle
+from birdedge.runtime.classifier import Classifier
+from birdedge.runtime.errors import BackendError, BundleError, CheckpointError
+from birdedge.runtime.golden import self_test
+from birdedge.runtime.preprocess import read_image
+from birdedge.train.checkpoint import save_checkpoint
+
+FEW = Calibration(photos=12)
+
+
+@pytest.fixture(scope="module")
+def compressed(trained, tmp_path_factory: pytest.TempPathFactory) -> Compressed:
+    out = tmp_path_factory.mktemp("bundles") / "shapes"
+    return compress(trained.path, out, calibration=FEW, max_drop=20)
+
+
+def test_bundle_loads_and_passes_its_self_test(compressed: Compressed) -> None:
+    bundle = ModelBundle.load(compressed.folder)
+    assert set(bundle.manifest.targets) == {"onnx-fp32", "onnx-int8"}
+    for target in bundle.manifest.targets:
+        assert self_test(bundle, target, threads=2).passed
+
+
+def test_bundle_names_drawn_shapes(compressed: Compressed, trained) -> None:
+    classifier = Classifier(ModelBundle.load(compressed.folder), "onnx-int8", threshold=0.0)
+    for name in ("blue_square", "green_bar", "red_disc"):
+        photo = trained.photos / "test" / name / "0.png"
+        assert classifier.classify(read_image(photo)).name == name
+
+
+def test_manifest_records_accuracy_temperature_and_origin(compressed: Compressed) -> None:
+    manifest = compressed.manifest
+    assert re.fullmatch(r"mobilenetv2_035-shapes-[0-9a-f]{8}", manifest.id)
+    accuracy = manifest.targets["onnx-int8"].accuracy
+    assert accuracy is not None
+    assert accuracy.samples == 24
+    assert accuracy.low < accuracy.top1 <= accuracy.high
+    assert 0.25 <= manifest.temperature < 10
+    assert 0 < manifest.unknown_threshold < 1
+    assert manifest.provenance["command"] == "birdedge train data=folder"
+    assert manifest.provenance["compression"]["calibration_photos"] == 12
+
+
+def test_bundle_tells_no_folder_of_this_machine(compressed: Compressed, trained) -> None:
+    for file in compressed.folder.iterdir():
+        assert str(trained.photos.parent).encode() not in file.read_bytes()
+
+
+def test_model_card_shows_the_figures_of_every_target(compressed: Compressed) -> None:
+    card = (compressed.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert compressed.manifest.id in card
+    assert "24 test photos of shapes" in card
+    for name in ("onnx-fp32", "onnx-int8"):
+        assert re.search(rf"\| {name} \| \d+\.\d\d \| ", card)
+
+
+def test_same_weights_give_the_same_name_and_other_weights_another(trained) -> None:
+    from birdedge.compress.package import bundle_id
+
+    weights = trained.network.state_dict()
+    name = bundle_id("net", "my birds", weights)
+    assert re.fullmatch(r"net-my_birds-[0-9a-f]{8}", name)
+    assert bundle_id("net", "my birds", dict(reversed(weights.items()))) == name
+    changed = weights | {"classifier.bias": weights["classifier.bias"] + 1}
+    assert bundle_id("net", "my birds", changed) != name
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("/home/me/photos", "photos"),
+        (
+            "birdedge train data.root=/home/me/photos seed=1",
+            "birdedge train data.root=photos seed=1",
+        ),
+        ("../shared/photos", "../shared/photos"),
+        ("gs://bucket/photos/cub", "gs://bucket/photos/cub"),
+    ],
+)
+def test_record_keeps_names_but_no_folders(value: str, kept: str) -> None:
+    from birdedge.compress.package import without_folders
+
+    assert without_folders({"a": [value, 3]}) == {"a": [kept, 3]}
+
+
+def test_command_prints_the_bundles_path_alone(
+    compressed: Compressed, trained, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = {}
+
+    def fake(checkpoint: Path, out: Path, **options: object) -> Compressed:
+        asked.update(options, checkpoint=checkpoint, out=out)
+        return compressed
+
+    monkeypatch.setattr(stage, "compress", fake)
+    result = CliRunner().invoke(
+        command, [str(trained.path), "--out", str(tmp_path / "b"), "--targets", "onnx-int8"]
+    )
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{compressed.folder}\n"
+    assert "onnx-int8" in result.stderr
+    assert asked["targets"] == ("onnx-int8",)
+    assert asked["calibration"] == Calibration(256, "minmax")
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--targets", "onnx-int4"], ["--calibration", "guess"], ["--calibration-photos", "0"]]
+)
+def test_command_refuses_what_it_does_not_know(wrong: list[str], tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, ["a.safetensors", "--out", str(tmp_path / "b"), *wrong])
+    assert result.exit_code == 2
+    assert wrong[0] in result.stderr
+
+
+def test_target_that_loses_too_much_leaves_nothing_behind(
+    trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ruin(source: Path, destination: Path, *rest: object) -> None:
+        import onnx
+
+        model = onnx.load(source)
+        for tensor in model.graph.initializer:
+            if tensor.name == "classifier.bias":
+                values = np.array([9, 0, 0], dtype=np.float32)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+        onnx.save(model, destination)
+
+    monkeypatch.setattr(stage, "quantize_onnx", ruin)
+    with pytest.raises(BackendError, match=r"onnx-int8 loses .* more than --max-drop 0.5"):
+        compress(trained.path, tmp_path / "bundle", calibration=FEW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_network_with_nan_logits_leaves_nothing_behind(trained, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.safetensors"
+    huge = {name: tensor.clone() for name, tensor in trained.network.state_dict().items()}
+    huge["classifier.weight"] *= 1e38
+    network = torch.nn.Module()
+    network.state_dict = lambda: huge  # type: ignore[method-assign]
+    save_checkpoint(broken, network, trained.info)
+    with pytest.raises(CheckpointError, match="NaN or infinite"):
+        compress(broken, tmp_path / "bundle", targets=("onnx-fp32",))
+    assert list(tmp_path.iterdir()) == [broken]
+
+
+def test_older_bundle_is_replaced_only_on_request(compressed: Compressed, trained) -> None:
+    before = json.loads((compressed.folder / "manifest.json").read_text())
+    with pytest.raises(BundleError, match="--force"):
+        compress(trained.path, compressed.folder, calibration=FEW)
+    assert json.loads((compressed.folder / "manifest.json").read_text()) == before
+
+
+@pytest.mark.slow
+def test_every_known_target_can_be_made(trained, tmp_path: Path) -> None:
+    targets = ("onnx-fp32", "onnx-int8", "openvino-fp16", "tflite-fp32")
+    done = compress(trained.path, tmp_path / "all", targets=targets, calibration=FEW, max_drop=20)
+    for name in ("onnx-fp32", "openvino-fp16", "tflite-fp32"):
+        assert done.figures[name].val.agreement == 1
+    assert ModelBundle.load(tmp_path / "all").manifest.targets.keys() == set(targets)

@@ -1,0 +1,145 @@
+"""One contract for all engines: the same network gives the same logits, whatever runs it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from birdedge.compress.exporters import load_exporter
+from birdedge.runtime.backends import Backend, load_backend
+from birdedge.runtime.errors import BackendError
+from birdedge.runtime.golden import draw_golden_inputs
+from birdedge.runtime.manifest import FileEntry, Target
+from birdedge.runtime.preprocess import Preprocess
+
+ENGINES = ["onnx", "openvino", "tflite"]
+SIZE = (64, 96)  # not square: swapped axes would show
+CLASSES = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    files: tuple[Path, ...]
+    target: Target
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    network = timm.create_model("mobilenetv2_035", num_classes=CLASSES, pad_type="same")
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.8, 1.2)
+            nn.init.uniform_(module.bias, -0.2, 0.4)
+            nn.init.uniform_(module.running_mean, -0.1, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    # Untrained logits barely differ from one picture to the next; larger ones show more.
+    nn.init.normal_(network.classifier.weight, std=0.5)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def batch() -> NDArray[np.float32]:
+    return Preprocess(input_size=SIZE).normalise(draw_golden_inputs(SIZE))
+
+
+@pytest.fixture(scope="module")
+def expected(network: nn.Module, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        return network(torch.from_numpy(batch).permute(0, 3, 1, 2)).numpy()
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def case(
+    request: pytest.FixtureRequest, network: nn.Module, tmp_path_factory: pytest.TempPathFactory
+) -> Case:
+    exported = load_exporter(request.param).export(
+        network, SIZE, tmp_path_factory.mktemp(request.param)
+    )
+    entries = tuple(FileEntry(name=f.name, sha256="0" * 64, bytes=0) for f in exported.files)
+    target = Target(
+        engine=exported.engine, files=entries, layout=exported.layout, golden_tolerance=1
+    )
+    return Case(exported.files, target)
+
+
+@pytest.fixture
+def backend(case: Case) -> Iterator[Backend]:
+    backend = load_backend(case.files, case.target, threads=1)
+    yield backend
+    backend.close()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("pictures", [1, 3])
+def test_logits_are_those_of_pytorch(
+    case: Case,
+    batch: NDArray[np.float32],
+    expected: NDArray[np.float32],
+    pictures: int,
+    threads: int,
+) -> None:
+    backend = load_backend(case.files, case.target, threads)
+    logits = backend.infer(batch[:pictures])
+    backend.close()
+    assert logits.dtype == np.float32
+    assert logits.shape == (pictures, CLASSES)
+    assert np.abs(logits - expected[:pictures]).max() < 1e-2 * np.ptp(expected)
+
+
+def test_batch_may_change_from_one_call_to_the_next(
+    backend: Backend, batch: NDArray[np.float32]
+) -> None:
+    together = backend.infer(batch)
+    alone = np.concatenate([backend.infer(batch[i : i + 1]) for i in range(len(batch))])
+    assert np.abs(alone - together).max() < 1e-2 * np.ptp(together)
+
+
+def test_earlier_logits_are_not_overwritten_by_later_ones(
+    backend: Backend, batch: NDArray[np.float32]
+) -> None:
+    first = backend.infer(batch[:1])
+    kept = first.copy()
+    backend.infer(batch[1:2])
+    assert (first == kept).all()
+
+
+def test_picture_of_another_size_is_refused(backend: Backend) -> None:
+    with pytest.raises(BackendError, match="failed"):
+        backend.infer(np.zeros((1, 32, 32, 3), dtype=np.float32))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "missing"])
+def test_damaged_file_is_refused(case: Case, tmp_path: Path, damage: str) -> None:
+    copies = tuple(tmp_path / file.name for file in case.files)
+    for file, copy in zip(case.files, copies, strict=True):
+        content = file.read_bytes()
+        if damage == "truncated":
+            copy.write_bytes(content[: len(content) // 2])
+        elif damage == "empty":
+            copy.write_bytes(b"")
+        elif damage == "garbage":
+            copy.write_bytes(b"not a model" * 1000)
+    with pytest.raises(BackendError, match="cannot load"):
+        load_backend(copies, case.target, threads=1)
+
+
+def test_closed_backend_leaves_others_at_work(case: Case, batch: NDArray[np.float32]) -> None:
+    closed = load_backend(case.files, case.target, threads=1)
+    other = load_backend(case.files, case.target, threads=1)
+    closed.close()
+    assert other.infer(batch[:1]).shape == (1, CLASSES)
+    other.close()
+
+
+def test_unknown_engine_is_named_with_the_known_ones() -> None:
+    entry = FileEntry(name="m", sha256="0" * 64, bytes=0)
+    target = Target(engine="abacus", files=(entry,), golden_tolerance=1)
+    with pytest.raises(BackendError, match=r"abacus.*onnx.*openvino.*tflite"):
+        load_backend((Path("m"),), target, threads=1)

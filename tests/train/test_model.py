@@ -1,0 +1,156 @@
+"""Networks, weights from files, folded batch norm, checkpoints."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from birdedge.runtime.errors import CheckpointError
+from birdedge.runtime.labels import Label
+from birdedge.runtime.preprocess import Preprocess
+from birdedge.train.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from birdedge.train.model import (
+    batch_norms,
+    create_network,
+    has_folded_batch_norm,
+    load_weights,
+    restore_batch_norm,
+)
+from birdedge.train.probe import fit_classifier
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.safetensors"
+    save_file(create_network("test_resnet", 5).state_dict(), path)
+    return path
+
+
+def test_weights_are_loaded_all_but_a_classifier_of_another_size(weights: Path) -> None:
+    torch.manual_seed(1)
+    source = create_network("test_resnet", 5, init_from=weights)
+    other = create_network("test_resnet", 7, init_from=weights)
+
+    assert torch.equal(source.conv1[0].weight, other.conv1[0].weight)
+    assert other(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
+
+
+def test_weights_of_another_architecture_are_refused(weights: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"does not fit this architecture: .* unknown"):
+        load_weights(create_network("test_efficientnet", 5), weights)
+
+
+def test_nan_weights_are_refused_by_name(tmp_path: Path) -> None:
+    network = create_network("test_resnet", 5)
+    state = network.state_dict()
+    state["fc.bias"][2] = float("nan")
+    save_file(state, tmp_path / "nan.safetensors")
+
+    with pytest.raises(CheckpointError, match=r"fc\.bias has NaN or infinite weights"):
+        load_weights(network, tmp_path / "nan.safetensors")
+
+
+def test_a_truncated_file_is_refused(weights: Path) -> None:
+    weights.write_bytes(weights.read_bytes()[:-1000])
+
+    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+        create_network("test_resnet", 5, init_from=weights)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no weights at"):
+        create_network("test_resnet", 5, init_from=tmp_path / "none.safetensors")
+
+
+def test_a_hub_out_of_reach_is_answered_with_the_setting_for_local_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+    with pytest.raises(CheckpointError, match=r"model\.init_from=FILE"):
+        create_network("test_resnet", 5, pretrained=True)
+
+
+def test_an_unknown_architecture_is_answered_with_near_ones() -> None:
+    with pytest.raises(CheckpointError, match=r"no model 'resnet5O'; did you mean resnet"):
+        create_network("resnet5O", 5)
+
+
+def test_an_argument_that_the_architecture_does_not_take_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="cannot build test_resnet"):
+        create_network("test_resnet", 5, wings=2)
+
+
+def test_a_network_that_has_learnt_nothing_is_not_taken_for_a_folded_one() -> None:
+    assert not has_folded_batch_norm(create_network("mobilenetv2_035", 5))
+
+
+@pytest.mark.real
+def test_restored_batch_norms_keep_the_function_of_the_real_weights(inat_weights: Path) -> None:
+    torch.manual_seed(0)
+    network = create_network("mobilenetv2_100", 965, init_from=inat_weights, pad_type="same").eval()
+    assert has_folded_batch_norm(network)
+    images = nn.functional.interpolate(torch.rand(8, 3, 14, 14) * 2 - 1, size=224, mode="bicubic")
+    with torch.inference_mode():
+        before = network(images)
+
+    restore_batch_norm(network, [images[:5], images[5:]])
+
+    with torch.inference_mode():
+        after = network(images)
+    assert not has_folded_batch_norm(network)
+    assert (after - before).abs().max() < 1e-3 * before.abs().max()
+    norm = batch_norms(network)[0]
+    assert norm.running_var is not None
+    assert (norm.running_var != 1).any()
+
+
+def test_restored_batch_norms_compute_the_same_in_training_mode() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU())
+    network[1].bias.data.normal_()
+    assert has_folded_batch_norm(network)
+    images = torch.rand(16, 3, 12, 12)
+    before = network.eval()(images)
+
+    restore_batch_norm(network, [images])
+
+    # With the statistics of this very batch, training mode normalises by the same numbers.
+    assert torch.allclose(network.train()(images), before, atol=1e-5)
+
+
+def test_a_linear_probe_separates_what_the_features_separate() -> None:
+    torch.manual_seed(0)
+    network = create_network("test_resnet", 2)
+    images = torch.cat([torch.rand(12, 3, 32, 32) * 0.2, 1 - torch.rand(12, 3, 32, 32) * 0.2])
+    labels = torch.tensor([0] * 12 + [1] * 12)
+
+    assert fit_classifier(network, [(images, labels)]) == 1.0
+    with torch.inference_mode():
+        assert torch.equal(network.eval()(images).argmax(dim=1), labels)
+
+
+def test_a_checkpoint_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    network = create_network("test_resnet", 2)
+    info = CheckpointInfo(
+        architecture="test_resnet",
+        labels=(Label(scientific_name="Pica pica"), Label(scientific_name="Corvus corax")),
+        preprocess=Preprocess(input_size=(64, 64)),
+        metrics={"val/top1": 0.5},
+    )
+    path = tmp_path / "checkpoint.safetensors"
+
+    save_checkpoint(path, network, info)
+    read, weights = load_checkpoint(path)
+
+    assert read == info
+    assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_weights_alone_are_no_checkpoint(weights: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds weights alone"):
+        load_checkpoint(weights)

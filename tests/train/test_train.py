@@ -1,0 +1,210 @@
+"""Whole runs on drawn shapes: they learn, they leave a checkpoint, they survive interruption."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from birdedge.runtime.errors import CheckpointError
+from birdedge.train.checkpoint import load_checkpoint
+from birdedge.train.module import BirdModule
+from birdedge.train.train import run
+
+Configure = Callable[..., DictConfig]
+
+STEPS_PER_EPOCH = 3  # 27 training photos in batches of 8
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c_still_works_afterwards() -> Iterator[None]:
+    # Lightning ignores further interrupts once it has seen one.
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.fixture
+def cut_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, BaseException], None]:
+    """Make the step of this number (from 0) end with an error, once."""
+
+    def at(step: int, error: BaseException) -> None:
+        whole = BirdModule.training_step
+
+        def cut(self: BirdModule, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+            if self.global_step == step:
+                monkeypatch.setattr(BirdModule, "training_step", whole)
+                raise error
+            return whole(self, batch, batch_index)
+
+        monkeypatch.setattr(BirdModule, "training_step", cut)
+
+    return at
+
+
+def all_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of the best epoch, and of the last one: trained and averaged."""
+    _, weights = load_checkpoint(folder / "checkpoint.safetensors")
+    last = torch.load(folder / "last.ckpt", weights_only=False)
+    for part in ("state_dict", "current_model_state"):
+        weights |= {f"{part}/{name}": value for name, value in last.get(part, {}).items()}
+    return weights
+
+
+def differing(one: dict[str, Tensor], other: dict[str, Tensor]) -> list[str]:
+    assert one.keys() == other.keys()
+    return [name for name in one if not torch.equal(one[name], other[name])]
+
+
+def test_a_short_run_learns_the_shapes_and_leaves_a_checkpoint(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    trained = run(configured(tree, "trainer.epochs=6"), tmp_path / "run")
+
+    info, weights = load_checkpoint(trained.checkpoint)
+    assert trained.checkpoint == tmp_path / "run" / "checkpoint.safetensors"
+    assert [label.dataset_class for label in info.labels] == [
+        "Blue_Disc",
+        "Green_Square",
+        "Red_Diamond",
+    ]
+    assert info.architecture == "test_resnet"
+    assert info.metrics == trained.metrics
+    assert info.metrics["test/top1"] >= 0.75  # chance is a third
+    assert {"val/top1", "val/top5", "val/macro_recall", "val/ece", "test/loss"} <= set(info.metrics)
+    assert info.provenance.config["trainer"]["epochs"] == 6
+    assert len(info.provenance.data_digest) == 64
+    assert weights["fc.weight"].shape[0] == 3
+    assert (tmp_path / "run" / "metrics.csv").is_file()
+
+
+@pytest.mark.parametrize("step", [STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1, 2 * STEPS_PER_EPOCH])
+def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
+    tree: Path, tmp_path: Path, configured: Configure, cut_off, step: int
+) -> None:
+    whole, first, second = tmp_path / "whole", tmp_path / "first", tmp_path / "second"
+    mixing = "augment.mixup=0.4"
+    run(configured(tree, mixing), whole)
+
+    cut_off(step, RuntimeError("power cut"))
+    with pytest.raises(RuntimeError, match="power cut"):
+        run(configured(tree, mixing), first)
+    resumed = run(configured(tree, mixing, f"resume={first}"), second)
+
+    assert differing(all_weights(whole), all_weights(second)) == []
+    assert load_checkpoint(whole / "checkpoint.safetensors")[0].metrics == resumed.metrics
+
+
+def test_a_run_resumed_where_it_lies_ends_with_the_same_weights(
+    tree: Path, tmp_path: Path, configured: Configure, cut_off
+) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    run(configured(tree), whole)
+
+    cut_off(STEPS_PER_EPOCH, RuntimeError("power cut"))
+    with pytest.raises(RuntimeError, match="power cut"):
+        run(configured(tree), folder)
+    run(configured(tree, f"resume={folder}"), folder)
+
+    assert differing(all_weights(whole), all_weights(folder)) == []
+
+
+def test_ctrl_c_ends_a_run_as_an_interruption_that_can_be_resumed(
+    tree: Path, tmp_path: Path, configured: Configure, cut_off
+) -> None:
+    cut_off(STEPS_PER_EPOCH + 1, KeyboardInterrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        run(configured(tree), tmp_path / "run")
+
+    assert (tmp_path / "run" / "last.ckpt").is_file()
+    assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+def test_a_best_epoch_before_the_interruption_stays_the_best(
+    tree: Path, tmp_path: Path, configured: Configure, cut_off, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = tmp_path / "first", tmp_path / "second", tmp_path / "third"
+    # Every epoch is worse than the one before it.
+    measure = BirdModule.on_validation_epoch_end
+
+    def worse(self: BirdModule) -> None:
+        measure(self)
+        self.log("val/worth", -float(self.current_epoch))
+
+    monkeypatch.setattr(BirdModule, "on_validation_epoch_end", worse)
+    judged = ("trainer.monitor=val/worth", "trainer.epochs=4")
+    cut_off(STEPS_PER_EPOCH, RuntimeError("power cut"))
+    with pytest.raises(RuntimeError):
+        run(configured(tree, *judged), first)
+    best = torch.load(first / "best.ckpt", weights_only=False)["state_dict"]
+
+    cut_off(3 * STEPS_PER_EPOCH, RuntimeError("power cut"))
+    with pytest.raises(RuntimeError):
+        run(configured(tree, *judged, f"resume={first}"), second)
+    (first / "best.ckpt").unlink()
+    run(configured(tree, *judged, f"resume={second}"), third)
+
+    _, kept = load_checkpoint(third / "checkpoint.safetensors")
+    assert torch.equal(kept["conv1.0.weight"], best["network.conv1.0.weight"])
+
+
+def test_resuming_from_nothing_is_refused(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    with pytest.raises(CheckpointError, match=r"nothing to resume at .*last\.ckpt"):
+        run(configured(tree, f"resume={tmp_path}"), tmp_path / "run")
+
+
+def test_frozen_batch_norms_keep_their_statistics(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    run(configured(tree, "optimizer.freeze_batch_norm=true", "trainer.epochs=2"), tmp_path / "run")
+
+    _, weights = load_checkpoint(tmp_path / "run" / "checkpoint.safetensors")
+    means = [value for name, value in weights.items() if name.endswith("running_mean")]
+    assert means
+    assert all((mean == 0).all() for mean in means)
+
+
+def test_a_student_learns_from_a_teachers_checkpoint_without_labels(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    teacher = run(configured(tree, "trainer.epochs=6"), tmp_path / "teacher")
+
+    student = run(
+        configured(tree, f"distill.teacher={teacher.checkpoint}", "trainer.epochs=6", "seed=1"),
+        tmp_path / "student",
+    )
+
+    assert student.metrics["test/top1"] >= 0.75
+
+
+def test_a_teacher_of_other_classes_is_refused(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    teacher = run(configured(tree, "trainer.epochs=1"), tmp_path / "teacher")
+    for part in ("train", "test"):
+        (tree / part / "Red_Diamond").rename(tmp_path / part)
+
+    with pytest.raises(CheckpointError, match="knows 3 classes, the data has 2"):
+        run(configured(tree, f"distill.teacher={teacher.checkpoint}"), tmp_path / "student")
+
+
+def test_wandb_records_offline_with_neither_key_nor_network(
+    tree: Path, tmp_path: Path, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    trained = run(configured(tree, "wandb.mode=offline", "trainer.epochs=1"), tmp_path / "run")
+
+    records = list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+    assert len(records) == 1
+    run_id = load_checkpoint(trained.checkpoint)[0].provenance.tracker_run
+    assert run_id
+    assert run_id in records[0].name

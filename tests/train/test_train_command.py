@@ -1,0 +1,124 @@
+"""`birdedge train` at a terminal: it says what is wrong in one line."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Birdedge = Callable[..., tuple[int, str, str]]
+Settings = Callable[[Path], tuple[str, ...]]
+
+QUIET = ("hydra/job_logging=disabled", "hydra/hydra_logging=disabled")
+
+
+def test_help_shows_the_settings(birdedge: Birdedge) -> None:
+    code, out, _ = birdedge("train", "--help")
+
+    assert code == 0
+    assert "data: cub100, cub200, folder" in out
+    assert "model: mobilenetv2_100, resnet50" in out
+
+
+def test_cfg_job_prints_the_configuration(birdedge: Birdedge) -> None:
+    code, out, _ = birdedge("train", "data=cub200", "trainer.epochs=7", "--cfg", "job")
+
+    assert code == 0
+    assert "root: data/CUB_200_2011" in out
+    assert "epochs: 7" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["data=cub100", "data.root=nowhere"], 1, "no data at nowhere"),
+        (["data=cub100", "resume=nowhere", "data.root={tree}"], 1, "nothing to resume at nowhere"),
+        (["data=folder"], 2, "data.root"),
+        (["trainer.epoch=5"], 2, "Could not override 'trainer.epoch'"),
+        (["data=cub1000"], 2, "Could not find 'data/cub1000'"),
+        (["trainer.epochs"], 2, "trainer.epochs"),
+        (["data.root={tree}", "augment.flip=often"], 2, "augment.flip: Input should be"),
+        (["data.root={tree}", "trainer.precision=3-bit"], 2, "3-bit"),
+        (["data.root={tree}", "trainer.epochs=many"], 2, "many"),
+        (["data.root={tree}", "optimizer.name=adamwow"], 2, "adamwow"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(
+    birdedge: Birdedge,
+    tree: Path,
+    settings: Settings,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    arguments = [argument.format(tree=tree) for argument in arguments]
+    small = [setting for setting in settings(tree) if not setting.startswith("data")]
+
+    found, out, err = birdedge("train", *small, *arguments, *QUIET)
+
+    assert found == code
+    assert out == ""
+    complaints = [line for line in err.splitlines() if line.startswith("birdedge: ")]
+    assert len(complaints) == 1
+    assert message in complaints[0]
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_photo_is_named_in_one_line(
+    birdedge: Birdedge, tree: Path, settings: Settings, workers: int
+) -> None:
+    for photo in (tree / "train" / "Blue_Disc").iterdir():
+        photo.write_bytes(b"")
+
+    code, _, err = birdedge("train", *settings(tree), f"data.workers={workers}", *QUIET)
+
+    assert code == 1
+    (complaint,) = [line for line in err.splitlines() if line.startswith("birdedge: ")]
+    assert complaint.startswith(f"birdedge: {tree / 'train' / 'Blue_Disc'}")
+    assert complaint.endswith("empty file")
+    assert "Traceback" not in err
+
+
+def test_the_official_layout_trains_end_to_end(
+    birdedge: Birdedge, cub: Path, settings: Settings
+) -> None:
+    small = [setting for setting in settings(cub) if not setting.startswith("data=")]
+
+    code, out, err = birdedge(
+        "train", "data=cub200", *small, "trainer.epochs=1", "hydra.run.dir=run", *QUIET
+    )
+
+    assert code == 0, err
+    assert out == "run/checkpoint.safetensors\n"
+    assert Path("run/checkpoint.safetensors").is_file()
+    assert "test/top1" in err
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on_and_going_on_works(
+    tree: Path, settings: Settings, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "birdedge", "train", *settings(tree)]
+    first = ["trainer.epochs=2000", "trainer.patience=0", "hydra.run.dir=first"]
+    with (tmp_path / "err.txt").open("w") as err:
+        process = subprocess.Popen(
+            [*command, *first], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=err
+        )
+        try:
+            deadline = time.monotonic() + 120
+            while not (tmp_path / "first" / "last.ckpt").is_file():
+                assert process.poll() is None, (tmp_path / "err.txt").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            os.kill(process.pid, signal.SIGINT)
+            assert process.wait(timeout=60) != 0
+        finally:
+            process.kill()
+    said = (tmp_path / "err.txt").read_text()
+    assert "stopped; go on with the same command and resume=first" in said
+    assert "Traceback" not in said

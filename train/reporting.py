@@ -1,0 +1,50 @@
+"""What goes wrong under Hydra, said in one line."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra.errors import HydraException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from ..runtime.errors import BirdedgeError
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the program with one line on stderr where Hydra would print a traceback.
+
+    Raises:
+        SystemExit: 1 when birdedge could not do it, 2 when a setting is wrong.
+    """
+    try:
+        yield
+    except BirdedgeError as error:
+        _end(_without_traceback(error), 1)
+    except ValidationError as error:
+        _end(_wrong_settings(error), 2)
+    except HydraException as error:
+        # Where Hydra looked for its files is of no use to a person who mistyped a setting.
+        _end(str(error).partition("Config search path")[0], 2)
+    except (OmegaConfBaseException, MisconfigurationException) as error:
+        _end(str(error).partition("full_key")[0], 2)
+
+
+def _end(message: str, code: int) -> None:
+    sys.stderr.write(f"birdedge: {' '.join(message.split())}\n")
+    raise SystemExit(code)
+
+
+def _without_traceback(error: BirdedgeError) -> str:
+    """The message alone; a loader's worker process puts its whole traceback in front of it."""
+    return str(error).rpartition(f"{type(error).__name__}: ")[2]
+
+
+def _wrong_settings(error: ValidationError) -> str:
+    group = error.title.lower()
+    return "; ".join(
+        f"{'.'.join(str(part) for part in (group, *problem['loc']))}: {problem['msg']}"
+        for problem in error.errors()
+    )

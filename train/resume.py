@@ -1,0 +1,81 @@
+"""Going on with an interrupted run, to the same result as if nothing had happened."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from ..runtime.errors import CheckpointError
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """The best epoch of a run, in its folder.
+
+    Lightning forgets the score to beat when a resumed run writes into another folder, so that a
+    worse epoch after the interruption would replace a better one before it. Here the best epoch so
+    far is copied into the new folder and remains the one to beat.
+
+    Args:
+        folder: where to write.
+        monitor: the validation figure that decides.
+        mode: whether ``max`` or ``min`` of it is best.
+        resume: the checkpoint that the run goes on from.
+    """
+
+    def __init__(self, folder: Path, monitor: str, mode: str, resume: Path | None) -> None:
+        super().__init__(
+            folder,
+            filename=Path(BEST).stem,
+            monitor=monitor,
+            mode=mode,
+            enable_version_counter=False,
+        )
+        self._resume = resume
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the score to beat, with the weights that reached it."""
+        earlier = self._resume.with_name(BEST) if self._resume else None
+        if earlier is None or not earlier.is_file():
+            return
+        best = Path(str(self.dirpath)) / BEST
+        if earlier.resolve() != best.resolve():
+            shutil.copyfile(earlier, best)
+        here = {
+            "dirpath": self.dirpath,
+            "best_model_path": str(best),
+            "kth_best_model_path": str(best),
+            "best_k_models": {str(best): state_dict["best_model_score"]},
+        }
+        super().load_state_dict(state_dict | here)
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """The last epoch, whether it was the best or not.
+
+    A callback of its own, after the best one's, so that it records what the best one just decided:
+    ``save_last`` would write only in epochs that are the best so far.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, filename=Path(LAST).stem, enable_version_counter=False)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing: an earlier folder's last epoch is none of this one's."""
+
+
+def resume_from(path: str | None) -> Path | None:
+    """The checkpoint to go on from: a run's folder stands for its last one.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if path is None:
+        return None
+    checkpoint = Path(path)
+    checkpoint = checkpoint / LAST if checkpoint.is_dir() else checkpoint
+    if not checkpoint.is_file():
+        raise CheckpointError(f"nothing to resume at {checkpoint}")
+    return checkpoint

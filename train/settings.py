@@ -1,0 +1,42 @@
+"""Settings of the training loop, checked before anything is loaded."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
+
+
+class Loop(BaseModel):
+    """The group ``trainer`` of the configuration; names and values are Lightning's.
+
+    Attributes:
+        epochs: how often every training photo is seen.
+        accelerator: ``auto``, ``cpu``, ``gpu``, ...
+        devices: how many, or ``auto``.
+        strategy: ``auto``, ``ddp``, ...
+        precision: ``bf16-mixed`` computes in bfloat16 where it is safe and keeps float32 weights.
+        deterministic: ``warn`` asks for repeatable kernels and says where there is none.
+        gradient_clip: largest norm of the gradient.
+        accumulate: batches per step of the optimiser.
+        monitor: the figure by which the best epoch is chosen.
+        patience: epochs without a better one before the end; 0 never stops early.
+        ema_decay: of the averaged weights that are validated and kept; 0 keeps the last ones.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="trainer")
+
+    epochs: PositiveInt
+    accelerator: str = "auto"
+    devices: int | str = "auto"
+    strategy: str = "auto"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"]
+    deterministic: bool | Literal["warn"] = "warn"
+    gradient_clip: PositiveFloat | None = 1.0
+    accumulate: PositiveInt = 1
+    monitor: str = "val/top1"
+    patience: NonNegativeInt = 10
+    ema_decay: float = 0.99
+
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Whether the least or the greatest of the monitored figure is best."""
+        return "min" if "loss" in self.monitor or "ece" in self.monitor else "max"
