@@ -7,7 +7,7 @@ measured in one of them holds in the others.
 import io
 import warnings
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from .errors import ImageError
 
 # Pillow only warns between 89 and 179 megapixels; decoded, that is up to half a gigabyte, which a
-# small board does not have. Refusing at the first limit keeps the process alive.
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# small board does not have. Refusing at the first limit keeps the process alive, and says more.
+_MAX_PIXELS = 89_478_485
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+_Pixels = Annotated[int, Field(ge=1)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -44,13 +49,13 @@ class Preprocess(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    input_size: tuple[int, int] = Field(default=(224, 224))
+    input_size: tuple[_Pixels, _Pixels] = (224, 224)
     resize_mode: Literal["squash", "crop", "letterbox"] = "squash"
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
     crop_fraction: float = Field(default=1.0, gt=0, le=1)
     color_order: Literal["RGB", "BGR"] = "RGB"
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mean: tuple[_Finite, _Finite, _Finite] = (0.5, 0.5, 0.5)
+    std: tuple[_Positive, _Positive, _Positive] = (0.5, 0.5, 0.5)
 
     def fit(self, picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize and crop a picture to the network's input.
@@ -65,7 +70,7 @@ class Preprocess(BaseModel):
         height, width = self.input_size
         resample = _RESAMPLING[self.interpolation]
         if self.resize_mode == "letterbox":
-            image = ImageOps.pad(image, (width, height), resample, color=(128, 128, 128))
+            image = self._letterbox(image)
         elif image.size != (width, height):
             image = image.resize((width, height), resample, box=self._source_box(image))
         pixels: NDArray[np.uint8] = np.asarray(image)
@@ -81,6 +86,17 @@ class Preprocess(BaseModel):
         scaled *= scale
         scaled += shift
         return scaled
+
+    def _letterbox(self, image: Image.Image) -> Image.Image:
+        height, width = self.input_size
+        scale = min(width / image.width, height / image.height)
+        # ImageOps.pad would make the thinnest pictures 0 pixels wide.
+        fitted = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        if image.size != fitted:
+            image = image.resize(fitted, _RESAMPLING[self.interpolation])
+        padded = Image.new("RGB", (width, height), (128, 128, 128))
+        padded.paste(image, (round((width - fitted[0]) / 2), round((height - fitted[1]) / 2)))
+        return padded
 
     def _source_box(self, image: Image.Image) -> tuple[float, float, float, float]:
         """The part of the picture (left, top, right, bottom; pixels) that fills the input."""
@@ -109,10 +125,12 @@ def read_image(source: Path | str | bytes) -> Image.Image:
     name = "picture" if isinstance(source, bytes) else str(source)
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                raise Image.DecompressionBombError
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image), name)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+    except Image.DecompressionBombError as error:
+        limit = _MAX_PIXELS / 1e6
         raise ImageError(
             f"{name}: more than {limit:.0f} megapixels; scale it down first"
         ) from error
@@ -120,6 +138,8 @@ def read_image(source: Path | str | bytes) -> Image.Image:
         raise ImageError(f"{name}: {_why_unreadable(source)}") from error
     except FileNotFoundError as error:
         raise ImageError(f"{name}: no such file") from error
+    except (IsADirectoryError, PermissionError) as error:
+        raise ImageError(f"{name}: {error.strerror}") from error
     except ImageError:
         raise
     # Pillow's decoders raise whatever a damaged file makes them stumble over.

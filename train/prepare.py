@@ -185,7 +185,9 @@ def _plain_errors(source: Path, out: Path) -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise DataError(f"{source} is not a whole tar archive ({error}); {_FETCH}") from error
+        # tarfile lists what each compression had to say on lines of their own.
+        why = str(error).partition("\n")[0].rstrip(":")
+        raise DataError(f"{source} is not a whole tar archive ({why}); {_FETCH}") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(f"the disk under {out} is full; nothing was left there") from error

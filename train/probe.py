@@ -15,7 +15,7 @@ from ..runtime.errors import CheckpointError
 
 
 def fit_classifier(
-    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], weight_decay: float = 1e-3
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], weight_decay: float = 1e-2
 ) -> float:
     """Replace a network's classifier by the best linear one on its features.
 

@@ -1,0 +1,203 @@
+"""A bundle is loaded whole and unchanged, or refused with the reason."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from birdedge.runtime.bundle import MANIFEST, ModelBundle, new_bundle, read_manifest, write_manifest
+from birdedge.runtime.errors import BundleError
+
+
+@pytest.fixture
+def copy(bundle: ModelBundle, tmp_path: Path) -> Path:
+    """A bundle to damage."""
+    return Path(shutil.copytree(bundle.folder, tmp_path / "copy"))
+
+
+def change(folder: Path, **changes: Any) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(manifest | changes))
+
+
+def test_a_manifest_reads_as_it_was_written(bundle: ModelBundle, tmp_path: Path) -> None:
+    write_manifest(tmp_path, bundle.manifest)
+
+    assert read_manifest(tmp_path / MANIFEST) == bundle.manifest
+
+
+def test_a_bundle_may_be_moved(bundle: ModelBundle, copy: Path) -> None:
+    moved = ModelBundle.load(copy.rename(copy.with_name("elsewhere")))
+
+    assert moved.manifest == bundle.manifest
+    assert moved.digest() == bundle.digest()
+    assert moved.target_files("onnx-fp32") == (moved.folder / "model.onnx",)
+
+
+def test_an_unknown_target_is_answered_with_the_known_ones(bundle: ModelBundle) -> None:
+    with pytest.raises(BundleError, match="no target 'onnx-int4'; it has onnx-fp32"):
+        bundle.target_files("onnx-int4")
+
+
+def test_a_missing_folder_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"no model bundle at .*/nowhere"):
+        ModelBundle.load(tmp_path / "nowhere")
+
+
+def test_a_model_file_in_place_of_a_bundle_is_told_of_import(copy: Path) -> None:
+    with pytest.raises(BundleError, match=r"model\.onnx is a file.*birdedge models import"):
+        ModelBundle.load(copy / "model.onnx")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "golden.npz"])
+def test_one_changed_byte_is_found(copy: Path, name: str) -> None:
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+
+    with pytest.raises(BundleError, match=rf"{name} is damaged or was changed"):
+        ModelBundle.load(copy)
+
+
+def test_another_size_is_told_in_bytes(copy: Path) -> None:
+    size = (copy / "model.onnx").stat().st_size
+    (copy / "model.onnx").write_bytes(b"short")
+
+    with pytest.raises(BundleError, match=rf"has 5 bytes instead of {size:,}; install"):
+        ModelBundle.load(copy)
+
+
+def test_a_missing_file_is_named(copy: Path) -> None:
+    (copy / "golden.npz").unlink()
+
+    with pytest.raises(BundleError, match=r"golden\.npz is missing"):
+        ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"id": "x"}'])
+def test_a_manifest_that_is_none_is_refused(copy: Path, content: bytes) -> None:
+    (copy / MANIFEST).write_bytes(content)
+
+    with pytest.raises(BundleError, match=r"manifest\.json: "):
+        ModelBundle.load(copy)
+
+
+def test_an_endless_manifest_is_not_read(copy: Path) -> None:
+    with (copy / MANIFEST).open("wb") as file:
+        file.truncate(17 * 2**20)
+
+    with pytest.raises(BundleError, match="larger than any manifest"):
+        ModelBundle.load(copy)
+
+
+def test_a_manifest_of_the_future_asks_for_an_update(copy: Path) -> None:
+    change(copy, schema_version=2)
+
+    with pytest.raises(BundleError, match="schema version 2 is not 1; update birdedge"):
+        ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/b", "..", ".hidden", "a\\b", ""])
+def test_a_file_outside_the_folder_is_refused(copy: Path, name: str) -> None:
+    manifest = json.loads((copy / MANIFEST).read_text())
+    change(copy, golden=manifest["golden"] | {"name": name})
+
+    with pytest.raises(BundleError, match=r"golden\.name"):
+        ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("temperature", float("nan")),
+        ("temperature", float("inf")),
+        ("temperature", 0),
+        ("unknown_threshold", 1.5),
+        ("unknown_threshold", float("nan")),
+        ("labels", []),
+        ("targets", {}),
+        ("surprise", 1),
+    ],
+)
+def test_impossible_values_are_refused_by_name(copy: Path, field: str, value: object) -> None:
+    change(copy, **{field: value})
+
+    with pytest.raises(BundleError, match=field):
+        ModelBundle.load(copy)
+
+
+def test_a_tolerance_without_bounds_is_refused(copy: Path) -> None:
+    targets = json.loads((copy / MANIFEST).read_text())["targets"]
+    targets["onnx-fp32"]["golden_tolerance"] = float("inf")
+    change(copy, targets=targets)
+
+    with pytest.raises(BundleError, match="golden_tolerance"):
+        ModelBundle.load(copy)
+
+
+def test_a_new_bundle_appears_when_the_block_ends(tmp_path: Path) -> None:
+    place = tmp_path / "deep" / "new"
+    with new_bundle(place) as draft:
+        (draft / "file").write_text("content")
+        assert not place.exists()
+
+    assert (place / "file").read_text() == "content"
+    assert [path.name for path in place.parent.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt])
+def test_a_failed_bundle_leaves_nothing_behind(
+    tmp_path: Path, end: type[BaseException]
+) -> None:
+    with pytest.raises(end), new_bundle(tmp_path / "new") as draft:
+        (draft / "file").write_text("content")
+        raise end
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt])
+def test_a_failed_replacement_leaves_the_older_bundle(
+    copy: Path, end: type[BaseException]
+) -> None:
+    with pytest.raises(end), new_bundle(copy, overwrite=True):
+        raise end
+
+    assert ModelBundle.load(copy)
+    assert list(copy.parent.iterdir()) == [copy]
+
+
+def test_an_existing_bundle_is_replaced_only_when_asked(copy: Path) -> None:
+    with pytest.raises(BundleError, match="exists already"), new_bundle(copy):
+        pytest.fail("the block must not run")
+    with new_bundle(copy, overwrite=True) as draft:
+        (draft / "file").write_text("newer")
+
+    assert [path.name for path in copy.iterdir()] == ["file"]
+    assert list(copy.parent.iterdir()) == [copy]
+
+
+def test_a_folder_that_is_no_bundle_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "bird.jpg").write_bytes(b"dear")
+
+    with (
+        pytest.raises(BundleError, match="is not a bundle; it will not be overwritten"),
+        new_bundle(tmp_path / "photos", overwrite=True),
+    ):
+        pytest.fail("the block must not run")
+
+    assert (tmp_path / "photos" / "bird.jpg").read_bytes() == b"dear"
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    with (
+        pytest.raises(BundleError, match="cannot write"),
+        new_bundle(tmp_path / "file" / "bundle"),
+    ):
+        pytest.fail("the block must not run")

@@ -1,0 +1,185 @@
+"""Foreign models become bundles, or it is said why they cannot."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from birdedge.runtime.bundle import ModelBundle
+from birdedge.runtime.classifier import Classifier
+from birdedge.runtime.errors import BackendError, BundleError
+from birdedge.runtime.golden import self_test
+from birdedge.runtime.importer import import_model
+from birdedge.runtime.pipeline import classify_pictures
+from birdedge.runtime.preprocess import Preprocess
+from birdedge.runtime.sources.images import picture_file
+
+Network = Callable[..., Path]
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    path = tmp_path / "labels.txt"
+    path.write_text("Red\nGreen\nBlue\n")
+    return path
+
+
+def test_a_bundle_says_what_the_model_takes(network: Network, labels: Path, tmp_path: Path) -> None:
+    preprocess = Preprocess(resize_mode="letterbox", mean=(0.0, 0.1, 0.2), std=(1.0, 1.1, 1.2))
+    model = network(tmp_path / "colours.onnx", size=48)
+
+    folder = import_model(
+        model, labels, tmp_path / "out", preprocess=preprocess, license_="for tests"
+    )
+
+    manifest = ModelBundle.load(folder).manifest
+    assert manifest.id == "colours"
+    assert [str(label) for label in manifest.labels] == ["Red", "Green", "Blue"]
+    assert manifest.preprocess == preprocess.model_copy(update={"input_size": (48, 48)})
+    assert manifest.license == "for tests"
+    assert manifest.provenance == {"imported_from": "colours.onnx"}
+    target = manifest.targets["onnx-fp32"]
+    assert (target.engine, target.layout, target.dtype, target.output) == (
+        "onnx", "NCHW", "float32", "logits",
+    )  # fmt: skip
+
+
+def test_an_imported_model_passes_its_self_test(
+    network: Network, labels: Path, tmp_path: Path
+) -> None:
+    folder = import_model(network(tmp_path / "colours.onnx"), labels, tmp_path / "out")
+
+    assert self_test(ModelBundle.load(folder), "onnx-fp32", threads=1).passed
+
+
+def test_a_softmax_inside_the_model_is_noticed_and_not_applied_twice(
+    network: Network, labels: Path, tmp_path: Path
+) -> None:
+    red = Image.new("RGB", (32, 32), "red")
+    plain = import_model(network(tmp_path / "plain.onnx"), labels, tmp_path / "plain")
+    soft = import_model(network(tmp_path / "soft.onnx", softmax=True), labels, tmp_path / "soft")
+
+    bundle = ModelBundle.load(soft)
+
+    assert bundle.manifest.targets["onnx-fp32"].output == "probabilities"
+    expected = Classifier(ModelBundle.load(plain), threads=1).classify(red)
+    given = Classifier(bundle, threads=1).classify(red)
+    assert given.probability == pytest.approx(expected.probability, abs=1e-4)
+
+
+def test_a_model_made_for_one_picture_at_a_time_classifies_many(
+    network: Network, labels: Path, tmp_path: Path
+) -> None:
+    folder = import_model(network(tmp_path / "one.onnx", batch=1), labels, tmp_path / "out")
+    bundle = ModelBundle.load(folder)
+    assert self_test(bundle, "onnx-fp32", threads=1).passed
+    pictures = [np.full((32, 32, 3), color, dtype=np.uint8) for color in ([200, 0, 0], [0, 0, 200])]
+
+    predictions = Classifier(bundle, threads=1).predict(pictures)
+
+    assert [prediction.name for prediction in predictions] == ["Red", "Blue"]
+
+
+def test_too_few_labels_are_counted(network: Network, labels: Path, tmp_path: Path) -> None:
+    labels.write_text("Red\nGreen\n")
+
+    with pytest.raises(BundleError, match=r"gives \(3,\) values, .*labels\.txt has 2 lines"):
+        import_model(network(tmp_path / "colours.onnx"), labels, tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_weights_are_refused(network: Network, labels: Path, tmp_path: Path) -> None:
+    weights = np.full((3, 3), np.nan, dtype=np.float32)
+    model = network(tmp_path / "nan.onnx", weights=weights)
+
+    with pytest.raises(BundleError, match="gives NaN or infinite values"):
+        import_model(model, labels, tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["text.onnx", "text.tflite"])
+@pytest.mark.parametrize("content", [b"", b"This is no model.\n" * 50])
+def test_a_file_that_is_no_model_is_refused(
+    labels: Path, tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(BackendError, match=rf"cannot load .*{name}"):
+        import_model(tmp_path / name, labels, tmp_path / "out")
+
+
+def test_a_missing_file_and_an_unknown_kind_are_named(labels: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.h5").write_bytes(b"\x89HDF")
+
+    with pytest.raises(BundleError, match=r"no model file at .*nowhere\.onnx"):
+        import_model(tmp_path / "nowhere.onnx", labels, tmp_path / "out")
+    with pytest.raises(BundleError, match=r"model\.h5 is neither \.onnx nor \.tflite"):
+        import_model(tmp_path / "model.h5", labels, tmp_path / "out")
+
+
+def test_a_model_of_any_size_needs_to_be_told_one(
+    network: Network, labels: Path, tmp_path: Path
+) -> None:
+    model = network(tmp_path / "any.onnx", size="side")
+
+    with pytest.raises(BundleError, match="takes any input size; say which with --input-size"):
+        import_model(model, labels, tmp_path / "out")
+    folder = import_model(model, labels, tmp_path / "out", size=(40, 40))
+
+    assert ModelBundle.load(folder).manifest.preprocess.input_size == (40, 40)
+
+
+def test_a_model_that_takes_no_picture_is_refused(labels: Path, tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 10])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "rows", [value],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 10])])
+    opset = helper.make_opsetid("", 17)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), tmp_path / "rows.onnx")
+
+    with pytest.raises(BundleError, match=r"takes \[1, 10\] instead of one RGB picture"):
+        import_model(tmp_path / "rows.onnx", labels, tmp_path / "out")
+
+
+@pytest.mark.real
+def test_the_peers_model_names_real_birds(shared: Path, tmp_path: Path) -> None:
+    references = shared / "reference_models"
+    folder = import_model(
+        references / "mobilenet_v2_1.0_224_inat_bird_quant.tflite",
+        references / "inat_bird_labels.txt",
+        tmp_path / "peer",
+    )
+    bundle = ModelBundle.load(folder)
+    assert self_test(bundle, "tflite-int8", threads=2).passed
+    species = Path(__file__).parents[2] / "configs" / "data" / "cub100_species.csv"
+    with species.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    known = {label.scientific_name for label in bundle.manifest.labels}
+    common = {label.common_name for label in bundle.manifest.labels}
+    truth: dict[str, dict[str, str]] = {}
+    for row in rows:
+        if row["scientific_name"] in known or row["common_name"] in common:
+            photos = sorted((shared / "data" / "cub100" / "test" / row["class"]).glob("*.jpg"))
+            truth |= {str(photo): row for photo in photos[:3]}
+    assert len(truth) > 200
+
+    classifier = Classifier(bundle, threads=2)
+    results = classify_pictures([picture_file(Path(photo)) for photo in truth], classifier)
+    right = 0
+    for result in results:
+        assert result.prediction is not None, result.error
+        label = result.prediction.ranked[0].label
+        row = truth[result.name]
+        right += (
+            label.scientific_name == row["scientific_name"]
+            or label.common_name == row["common_name"]
+        )
+
+    assert right / len(truth) >= 0.86
