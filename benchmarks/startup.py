@@ -48,15 +48,8 @@ def main(
         "python -c pass": [sys.executable, "-c", "pass"],
         "birdedge --help": [*birdedge, "--help"],
         "bare script": [sys.executable, "-c", BARE, model, str(picture), "2"],
-        "birdedge classify": [*birdedge, "classify", str(picture), "--threads", "2"],
-        "birdedge classify --json": [
-            *birdedge,
-            "classify",
-            str(picture),
-            "--threads",
-            "2",
-            "--json",
-        ],
+        "birdedge classify": classify,
+        "birdedge classify --json": [*classify, "--json"],
     }
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):

@@ -5,6 +5,7 @@ Export, install, boot and sync all run this same test.
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,5 +109,5 @@ def _read_golden(path: Path, target: str) -> tuple[NDArray[np.uint8], NDArray[np
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return arrays["inputs"], arrays[f"logits/{target}"]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise BundleError(f"{path} holds no golden logits for {target}: {error}") from error

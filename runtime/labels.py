@@ -62,12 +62,12 @@ def read_labels(path: Path) -> list[Label]:
         BundleError: the file is missing, not text, empty, or has a blank line inside.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise BundleError(f"cannot read labels {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BundleError(f"labels {path} is not a UTF-8 text file") from error
-    lines = text.strip().splitlines()
+    lines = text.rstrip().splitlines()
     if not lines:
         raise BundleError(f"labels {path} is empty; it needs one species a line")
     for number, line in enumerate(lines, start=1):

@@ -61,7 +61,7 @@ class Target(_Part):
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     dtype: Literal["float32", "uint8"] = "float32"
     output: Literal["logits", "probabilities"] = "logits"
-    golden_tolerance: float = Field(gt=0)
+    golden_tolerance: float = Field(gt=0, allow_inf_nan=False)
     accuracy: Accuracy | None = None
 
 

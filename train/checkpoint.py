@@ -65,6 +65,7 @@ def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> Non
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     try:
         save_file(weights, partial, metadata={_METADATA_KEY: info.model_dump_json()})
+        partial.chmod(0o644)  # safetensors leaves it to its owner alone
         os.replace(partial, path)  # noqa: PTH105 - atomic, and over an older file
     finally:
         partial.unlink(missing_ok=True)

@@ -19,6 +19,8 @@ class OnnxBackend:
         self._target = target
         self._input = session.get_inputs()[0].name
         self._output = session.get_outputs()[0].name
+        # Many foreign models were exported for a batch of exactly one.
+        self._one_by_one = session.get_inputs()[0].shape[0] == 1
 
     @classmethod
     def load(cls, files: tuple[Path, ...], target: Target, threads: int) -> "OnnxBackend":
@@ -27,6 +29,11 @@ class OnnxBackend:
 
     def infer(self, batch: Pixels) -> NDArray[np.float32]:
         """Run the network; see `Backend.infer`."""
+        if self._one_by_one:
+            return np.concatenate([self._run(batch[i : i + 1]) for i in range(len(batch))])
+        return self._run(batch)
+
+    def _run(self, batch: Pixels) -> NDArray[np.float32]:
         try:
             outputs = self._session.run(
                 [self._output], {self._input: as_laid_out(batch, self._target)}

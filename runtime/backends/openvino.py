@@ -15,8 +15,9 @@ from . import Pixels, as_laid_out
 class OpenVinoBackend:
     """A model compiled by OpenVINO's CPU plugin."""
 
-    def __init__(self, request: Any, target: Target) -> None:
-        self._request = request
+    def __init__(self, compiled: Any, target: Target) -> None:
+        self._request = compiled.create_infer_request()
+        self._shape = compiled.input(0).partial_shape
         self._target = target
 
     @classmethod
@@ -28,16 +29,26 @@ class OpenVinoBackend:
             compiled = openvino.Core().compile_model(
                 str(files[0]),
                 "CPU",
-                {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"},
+                {
+                    "INFERENCE_NUM_THREADS": threads,
+                    "PERFORMANCE_HINT": "LATENCY",
+                    # Some processors would compute in bfloat16, and give other logits than the
+                    # golden ones that another machine made.
+                    "INFERENCE_PRECISION_HINT": "f32",
+                },
             )
         except Exception as error:
             raise BackendError(f"OpenVINO cannot load {files[0]}: {error}") from error
-        return cls(compiled.create_infer_request(), target)
+        return cls(compiled, target)
 
     def infer(self, batch: Pixels) -> NDArray[np.float32]:
         """Run the network; see `Backend.infer`."""
+        values = as_laid_out(batch, self._target)
+        # A batch of another size would come back empty, or as the answer before it.
+        if not self._shape.compatible(type(self._shape)(list(values.shape))):
+            raise BackendError(f"OpenVINO takes {self._shape}, not {list(values.shape)}")
         try:
-            outputs = self._request.infer({0: as_laid_out(batch, self._target)})
+            outputs = self._request.infer({0: values})
         except Exception as error:
             raise BackendError(f"OpenVINO failed: {error}") from error
         logits: NDArray[np.float32] = outputs[0].astype(np.float32)

@@ -37,7 +37,9 @@ def test_an_untouched_model_passes(bundle: ModelBundle) -> None:
     assert test.largest_difference < 1e-5
 
 
-def test_other_logits_fail_and_the_difference_is_told(with_golden: Callable[..., ModelBundle]) -> None:
+def test_other_logits_fail_and_the_difference_is_told(
+    with_golden: Callable[..., ModelBundle],
+) -> None:
     test = self_test(with_golden(lambda logits: logits + 0.5), "onnx-fp32", threads=1)
 
     assert not test.passed
