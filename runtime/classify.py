@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .bundle import ModelBundle
 from .classifier import Classifier
-from .errors import BirdedgeError, BundleError
 from .default import DEFAULT_MODEL
+from .errors import BirdedgeError, BundleError
 from .gather import bounded, camera_frames, gather, holds_frames
 from .labels import read_labels
 from .pipeline import Result, classify_pictures

@@ -1,9 +1,9 @@
 """birdedge names birds with small computers.
 
-    >>> import birdedge
-    >>> classifier = birdedge.load()
-    >>> classifier.classify(birdedge.read_image("bird.jpg")).name
-    'Blue Jay'
+>>> import birdedge
+>>> classifier = birdedge.load()
+>>> classifier.classify(birdedge.read_image("bird.jpg")).name
+'Blue Jay'
 """
 
 from importlib import import_module

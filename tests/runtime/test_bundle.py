@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -149,9 +148,7 @@ def test_a_new_bundle_appears_when_the_block_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt])
-def test_a_failed_bundle_leaves_nothing_behind(
-    tmp_path: Path, end: type[BaseException]
-) -> None:
+def test_a_failed_bundle_leaves_nothing_behind(tmp_path: Path, end: type[BaseException]) -> None:
     with pytest.raises(end), new_bundle(tmp_path / "new") as draft:
         (draft / "file").write_text("content")
         raise end
@@ -160,9 +157,7 @@ def test_a_failed_bundle_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("end", [RuntimeError, KeyboardInterrupt])
-def test_a_failed_replacement_leaves_the_older_bundle(
-    copy: Path, end: type[BaseException]
-) -> None:
+def test_a_failed_replacement_leaves_the_older_bundle(copy: Path, end: type[BaseException]) -> None:
     with pytest.raises(end), new_bundle(copy, overwrite=True):
         raise end
 
