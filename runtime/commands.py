@@ -1,5 +1,7 @@
 """`birdedge classify` and `birdedge models`; nothing heavy is imported until one of them runs."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,9 @@ from .default import DEFAULT_MODEL
 
 classify = typer.Typer(rich_markup_mode=None)
 models = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
 
 _MODEL_HELP = "A model bundle's folder; the one inside birdedge if not given."
 
@@ -96,7 +101,9 @@ def classify_command(
     try:
         raise typer.Exit(run(options))
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+        # All is closed by now. A normal exit would still wait for a download that hangs.
+        sys.stdout.flush()
+        os._exit(INTERRUPTED)
 
 
 @models.callback()

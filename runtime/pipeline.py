@@ -80,7 +80,8 @@ def classify_pictures(
             refill()
             yield from _infer(batch, classifier)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        # Whoever stops early should not wait for a download that hangs in a decoder.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _decode(picture: Picture, classifier: Classifier, keep_image: bool) -> _Decoded:

@@ -97,7 +97,9 @@ class BirdModule(L.LightningModule):
                 "top5": MulticlassAccuracy(classes, top_k=min(5, classes), average="micro"),
                 "macro_recall": MulticlassRecall(classes, average="macro"),
                 "ece": MulticlassCalibrationError(classes, n_bins=15),
-            }
+            },
+            # Grouping by what the first batch happens to give would merge top-1 and top-5.
+            compute_groups=False,
         )
         self._figures = nn.ModuleDict(
             {part: figures.clone(prefix=f"{part}/") for part in ("val", "test")}

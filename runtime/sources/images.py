@@ -1,6 +1,7 @@
 """Picture files: single ones, folders, globs, addresses and standard input."""
 
 import glob
+import http.client
 import os
 import sys
 import time
@@ -87,12 +88,13 @@ def download(url: str, seconds: float, max_bytes: int = DOWNLOAD_BYTES) -> bytes
                 if time.monotonic() > deadline:
                     raise TimeoutError
     except TimeoutError as error:
-        raise ImageError(f"{url}: no whole answer within {seconds:.0f} s") from error
+        raise ImageError(f"{url}: no whole answer within {seconds:g} s") from error
     except urllib.error.HTTPError as error:
         raise ImageError(f"{url}: the server says {error.code} {error.reason}") from error
-    except (OSError, ValueError) as error:
+    # A server that does not speak HTTP, or falls silent within a line, raises HTTPException.
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, TimeoutError):
-            raise ImageError(f"{url}: no whole answer within {seconds:.0f} s") from error
+            raise ImageError(f"{url}: no whole answer within {seconds:g} s") from error
         raise ImageError(f"{url}: cannot be fetched ({reason})") from error
     return bytes(content)

@@ -31,10 +31,11 @@ class VideoSource:
         """Frames in order; a file's frames are timed by its own clock."""
         number = 0
         while True:
-            seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             read, bgr = self._capture.read()
             if not read:
                 break
+            # Of the frame just read; asked before, it would be that of the one before.
+            seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             pixels = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
             yield Frame(pixels, datetime.now(UTC), self._name, number, seconds)
             number += 1

@@ -1,0 +1,212 @@
+"""Files, folders, globs, addresses, standard input, videos and cameras become pictures."""
+
+import io
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from birdedge.runtime.errors import ImageError, SourceError
+from birdedge.runtime.gather import bounded, camera_frames, gather, holds_frames
+from birdedge.runtime.sources import Picture
+from birdedge.runtime.sources.images import download, picture_at
+from birdedge.runtime.sources.video import VideoSource
+
+Serve = Callable[[Callable[[socket.socket], None]], str]
+Answer = Callable[[bytes], bytes]
+
+
+@pytest.fixture
+def pictures() -> Iterator[Callable[..., list[Picture]]]:
+    with ExitStack() as closing:
+        yield lambda *specs: list(gather([str(spec) for spec in specs], closing))
+
+
+def png() -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (20, 10), "red").save(content, "png")
+    return content.getvalue()
+
+
+Pictures = Callable[..., list[Picture]]
+
+
+def test_a_folder_gives_its_pictures_by_name_and_nothing_else(
+    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
+) -> None:
+    files = [draw("p/b.png"), draw("p/a.JPG"), draw("p/below/c.webp")]
+    (tmp_path / "p" / "notes.txt").write_text("not a picture")
+
+    names = [picture.name for picture in pictures(tmp_path / "p")]
+
+    assert names == [str(files[1]), str(files[0]), str(files[2])]
+
+
+def test_a_folder_without_pictures_is_one_that_cannot_be_read(
+    pictures: Pictures, tmp_path: Path
+) -> None:
+    (picture,) = pictures(tmp_path)
+
+    with pytest.raises(ImageError, match="no pictures in this folder"):
+        picture.read()
+
+
+def test_a_glob_gives_what_it_matches_in_order(
+    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
+) -> None:
+    draw("p/x/2.png"), draw("p/1.png"), draw("p/3.jpg")
+
+    names = [Path(picture.name).name for picture in pictures(tmp_path / "p" / "**" / "*.png")]
+
+    assert names == ["1.png", "2.png"]
+
+
+def test_a_glob_without_matches_does_not_hide_the_next_source(
+    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
+) -> None:
+    missing, found = pictures(tmp_path / "*.gif", draw("a.png"))
+
+    with pytest.raises(ImageError, match="no file matches"):
+        missing.read()
+    assert found.name.endswith("a.png")
+
+
+def test_a_file_may_have_brackets_in_its_name(
+    pictures: Pictures, draw: Callable[..., Path]
+) -> None:
+    (picture,) = pictures(draw("bird [1].png"))
+
+    assert picture.read().size == (48, 40)
+
+
+def test_a_picture_is_fetched_from_an_address(serve: Serve, answer: Answer) -> None:
+    url = serve(lambda caller: caller.sendall(answer(png())))
+
+    image = picture_at(url).read()
+
+    assert isinstance(image, Image.Image) and image.size == (20, 10)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "the server says 404 Not Found"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "not a picture"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + png()[:30], "picture|cannot"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "cannot be fetched"),
+        (b"", "cannot be fetched"),
+    ],
+    ids=["missing", "text", "cut off", "not http", "silence"],
+)
+def test_an_answer_without_a_picture_is_told_with_the_address(
+    serve: Serve, reply: bytes, reason: str
+) -> None:
+    url = serve(lambda caller: caller.sendall(reply))
+
+    with pytest.raises(ImageError, match=reason) as caught:
+        picture_at(url).read()
+    assert url in str(caught.value)
+
+
+def test_nobody_listening_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/bird.png"
+
+        with pytest.raises(ImageError, match="refused"):
+            picture_at(url).read()
+
+
+def test_a_server_that_hangs_is_left_when_the_time_is_up(serve: Serve) -> None:
+    url = serve(lambda caller: time.sleep(30))
+
+    with pytest.raises(ImageError, match=r"no whole answer within 0\.5 s"):
+        picture_at(url, seconds=0.5).read()
+
+
+def test_a_server_that_drips_is_left_when_the_time_is_up(serve: Serve) -> None:
+    def drip(caller: socket.socket) -> None:
+        caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(300):
+            caller.sendall(b"x")
+            time.sleep(0.1)
+
+    with pytest.raises(ImageError, match="no whole answer"):
+        picture_at(serve(drip), seconds=0.5).read()
+
+
+def test_a_download_that_never_ends_is_cut_off(serve: Serve) -> None:
+    def endless(caller: socket.socket) -> None:
+        caller.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            caller.sendall(bytes(2**16))
+
+    with pytest.raises(ImageError, match="larger than 1 MB"):
+        download(serve(endless), seconds=30, max_bytes=2**20)
+
+
+def test_a_video_gives_every_frame_with_number_and_time(video: Path) -> None:
+    source = VideoSource(str(video))
+    frames = list(source)
+    source.close()
+
+    assert [frame.number for frame in frames] == list(range(10))
+    assert np.allclose([frame.seconds for frame in frames], np.arange(10) / 5, atol=0.02)
+    first, last = frames[0].pixels.mean(axis=(0, 1)), frames[-1].pixels.mean(axis=(0, 1))
+    assert first.argmax() == 0 and last.argmax() == 2
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5])
+def test_a_cut_off_video_is_refused(video: Path, kept: float) -> None:
+    content = video.read_bytes()
+    video.write_bytes(content[: int(kept * len(content))])
+
+    with pytest.raises(SourceError, match=str(video)):
+        list(VideoSource(str(video)))
+
+
+def test_a_real_video_is_decoded(shared: Path) -> None:
+    source = VideoSource(str(shared / "data" / "scenes" / "cockatoo.mp4"))
+    frame = next(iter(source))
+    source.close()
+
+    assert frame.pixels.shape == (720, 1280, 3)
+    assert frame.pixels.std() > 10
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("bird.jpg", False),
+        ("photos", False),
+        ("feeder.MP4", True),
+        ("http://host/feeder.mp4?key=1", True),
+        ("rtsp://host/live", True),
+        ("http://host/bird.jpg", False),
+    ],
+)
+def test_videos_and_streams_hold_frames(spec: str, expected: bool) -> None:
+    assert holds_frames(spec) is expected
+
+
+def test_a_camera_that_is_not_there_is_told_how_to_look_for() -> None:
+    with ExitStack() as closing, pytest.raises(SourceError, match=r"camera 99 .*/dev/video"):
+        next(camera_frames(99, closing, frames=1, seconds=None))
+
+
+def test_bounds_end_what_would_not_end() -> None:
+    def slow() -> Iterator[int]:
+        number = 0
+        while True:
+            time.sleep(0.01)
+            yield number
+            number += 1
+
+    assert list(bounded(slow(), 3, None)) == [0, 1, 2]
+    assert 0 < len(list(bounded(slow(), None, 0.2))) <= 20

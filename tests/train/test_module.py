@@ -1,0 +1,46 @@
+"""What the module measures."""
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from birdedge.runtime.preprocess import Preprocess
+from birdedge.train.augment import Augment
+from birdedge.train.data import Batch
+from birdedge.train.module import BirdModule, Optimizer
+
+CLASSES = 8
+
+
+class RedIsTheClass(nn.Module):
+    """Names each picture by its red value alone, and takes the class after it for the next best."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        red = (images[:, 0].mean(dim=(1, 2)) * 127.5 + 127.5).round().long()
+        first = nn.functional.one_hot(red, CLASSES)
+        second = nn.functional.one_hot((red + 1) % CLASSES, CLASSES)
+        return 2.0 * first + 1.0 * second
+
+
+def pictures(reds: list[int]) -> Tensor:
+    images = torch.zeros(len(reds), 3, 4, 4, dtype=torch.uint8)
+    images[:, 0] = torch.tensor(reds, dtype=torch.uint8).view(-1, 1, 1)
+    return images
+
+
+def test_top5_counts_second_places_even_when_the_first_batch_has_none() -> None:
+    plain = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    module = BirdModule(RedIsTheClass(), CLASSES, plain, Augment(), Optimizer())
+    all_first = (pictures([0, 1, 2, 3]), torch.tensor([0, 1, 2, 3]))
+    half_second = (pictures([0, 1, 2, 3]), torch.tensor([0, 1, 3, 4]))
+    batches: DataLoader[Batch] = DataLoader([all_first, half_second], batch_size=None)  # type: ignore[arg-type]
+    judge = L.Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False,
+        enable_progress_bar=False,
+    )  # fmt: skip
+
+    figures = judge.validate(module, batches, verbose=False)[0]
+
+    assert figures["val/top1"] == 0.75
+    assert figures["val/top5"] == 1.0
