@@ -18,7 +18,7 @@ from ..runtime.preprocess import Preprocess
 from ..train.checkpoint import CheckpointInfo, load_checkpoint
 from ..train.layouts import Photo
 from ..train.model import create_network
-from ..train.train import git_commit
+from ..train.provenance import git_commit
 from .card import TargetFigures
 from .confidence import fit_temperature, unknown_threshold
 from .exporters import Exported, load_exporter

@@ -15,7 +15,7 @@ from ..runtime.preprocess import Preprocess
 from ..train.checkpoint import CheckpointInfo
 from ..train.data import read_photo
 from ..train.layouts import Photo, read_dataset, split_by_class
-from ..train.train import data_digest
+from ..train.provenance import data_digest
 
 _BATCH = 32
 

@@ -49,8 +49,7 @@ class BirdData(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled random views; a last, smaller batch is left out of the epoch."""
-        view = self._augment.view(self._preprocess.input_size)
-        photos = TrainingViews(self.train_photos, view, self._box_margin)
+        photos = self._random_views()
         order = SeededOrder(len(photos), self._seed)
         return self._loader(photos, sampler=order, drop_last=len(photos) > self._batch_size)
 
@@ -65,6 +64,19 @@ class BirdData(L.LightningDataModule):
     def plain_train_dataloader(self) -> DataLoader[Sample]:
         """The training photos without augmentation, to measure statistics on."""
         return self._loader(self._as_on_device(self.train_photos))
+
+    def views(self, count: int) -> Iterator[Batch]:
+        """Views of every training photo: first as the device sees them, then random ones."""
+        yield from self.plain_train_dataloader()
+        photos = self._random_views()
+        order = SeededOrder(len(photos), self._seed)
+        for number in range(count - 1):
+            order.set_epoch(number)
+            yield from self._loader(photos, sampler=order)
+
+    def _random_views(self) -> "TrainingViews":
+        view = self._augment.view(self._preprocess.input_size)
+        return TrainingViews(self.train_photos, view, self._box_margin)
 
     def _as_on_device(self, photos: tuple[Photo, ...]) -> "DeviceViews":
         return DeviceViews(photos, self._preprocess, self._box_margin)

@@ -63,7 +63,7 @@ class BirdModule(L.LightningModule):
         preprocess: for its mean and standard deviation.
         augment: for its mixing.
         optimizer: optimiser and schedule.
-        distillation: if given, its loss replaces the labels'.
+        distillation: if given, its loss replaces the labels', or joins it.
         seed: with the step's number it seeds all that is random within a step, so that a resumed
             run repeats what the interrupted one would have done.
     """
@@ -128,18 +128,25 @@ class BirdModule(L.LightningModule):
         return scaled.contiguous(memory_format=torch.channels_last)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of one batch, against the labels or the teacher."""
+        """Loss of one batch."""
         torch.manual_seed(self._seed * 1_000_003 + self.global_step)
         images, labels = batch
         mixed, targets = self._augment.mix(self.normalise(images), labels, self._classes)
         logits = self(mixed)
-        if self._distillation is not None:
-            loss = self._distillation.loss(mixed, logits)
-        else:
-            loss = F.cross_entropy(
-                logits.float(), targets, label_smoothing=self._optimizer.label_smoothing
-            )
+        loss = self._loss(mixed, targets, logits)
         self.log("train/loss", loss, prog_bar=True, batch_size=len(images))
+        return loss
+
+    def _loss(self, images: Tensor, targets: Tensor, logits: Tensor) -> Tensor:
+        """Against the labels, the teachers, or both, in nats."""
+        weight = 0.0 if self._distillation is None else self._distillation.weight
+        loss = logits.new_zeros((), dtype=torch.float32)
+        if self._distillation is not None:
+            loss = loss + weight * self._distillation.loss(images, logits)
+        if weight < 1:
+            smoothing = self._optimizer.label_smoothing
+            of_labels = F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+            loss = loss + (1 - weight) * of_labels
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:

@@ -8,14 +8,31 @@ ICLR 2022 (arXiv:2202.10054), call this LP-FT.
 from collections.abc import Iterable
 
 import torch
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..runtime.errors import CheckpointError
 
 
+class Probe(BaseModel):
+    """The group ``probe`` of the configuration.
+
+    Attributes:
+        views: of each photo, that the classifier is fitted on: the first is as the device sees it,
+            the others are random ones. 0 leaves the classifier as it came.
+        weight_decay: half of it times the squared weights is added to the mean loss; the weights
+            are those of features scaled to unit variance.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="probe")
+
+    views: NonNegativeInt = 0
+    weight_decay: PositiveFloat = 0.03
+
+
 def fit_classifier(
-    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], weight_decay: float = 1e-2
+    network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], weight_decay: float = 0.03
 ) -> float:
     """Replace a network's classifier by the best linear one on its features.
 
@@ -24,7 +41,7 @@ def fit_classifier(
     Args:
         network: a timm classifier; changed in place.
         batches: normalised images, float ``[N, 3, H, W]``, and class numbers ``[N]``.
-        weight_decay: half of it times the squared weights is added to the mean loss.
+        weight_decay: see `Probe`.
 
     Returns:
         The share of these photos that the new classifier names right.

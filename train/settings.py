@@ -1,15 +1,16 @@
-"""Settings of the training loop, checked before anything is loaded."""
+"""Settings of the training loop and of its teachers, checked before anything is loaded."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 
 class Loop(BaseModel):
     """The group ``trainer`` of the configuration; names and values are Lightning's.
 
     Attributes:
-        epochs: how often every training photo is seen.
+        epochs: how often every training photo is seen; 0 keeps the network as it starts.
         accelerator: ``auto``, ``cpu``, ``gpu``, ...
         devices: how many, or ``auto``.
         strategy: ``auto``, ``ddp``, ...
@@ -24,7 +25,7 @@ class Loop(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="trainer")
 
-    epochs: PositiveInt
+    epochs: NonNegativeInt
     accelerator: str = "auto"
     devices: int | str = "auto"
     strategy: str = "auto"
@@ -40,3 +41,19 @@ class Loop(BaseModel):
     def mode(self) -> Literal["min", "max"]:
         """Whether the least or the greatest of the monitored figure is best."""
         return "min" if "loss" in self.monitor or "ece" in self.monitor else "max"
+
+
+class Distill(BaseModel):
+    """The group ``distill`` of the configuration; see `Distillation`.
+
+    Attributes:
+        teachers: checkpoints of `birdedge train`; none to learn from labels alone.
+        temperature: softens teachers' and student's output.
+        weight: share of the loss that is the teachers'.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="distill")
+
+    teachers: tuple[Path, ...] = ()
+    temperature: PositiveFloat = 1.0
+    weight: Annotated[float, Field(gt=0, le=1)] = 1.0

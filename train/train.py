@@ -1,9 +1,7 @@
 """`birdedge train`: photos in, one checkpoint out. The whole story is `run`."""
 
-import hashlib
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,21 +21,21 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor, nn
+from torch import nn
 
-from ..runtime.errors import CheckpointError, DataError
 from ..runtime.preprocess import Preprocess
 from .augment import Augment
-from .checkpoint import CheckpointInfo, Provenance, load_checkpoint, save_checkpoint
-from .data import BirdData
-from .distill import Distillation
-from .layouts import Dataset, Photo, read_dataset, species_labels
+from .checkpoint import CheckpointInfo, Provenance, save_checkpoint
+from .data import Batch, BirdData
+from .distill import Distillation, load_teacher
+from .layouts import Dataset, read_dataset, species_labels
 from .model import create_network, has_folded_batch_norm, restore_batch_norm
 from .module import BirdModule, Optimizer
-from .probe import fit_classifier
+from .probe import Probe, fit_classifier
+from .provenance import data_digest, git_commit
 from .reporting import one_line_errors
 from .resume import LAST, BestCheckpoint, LastCheckpoint, resume_from
-from .settings import Loop
+from .settings import Distill, Loop
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -126,36 +124,28 @@ def _network(config: DictConfig, classes: int) -> nn.Module:
 
 def _prepare(config: DictConfig, module: BirdModule, data: BirdData) -> None:
     """What a pretrained network may need before its first step, measured on the training photos."""
+    probe = Probe.model_validate(OmegaConf.to_container(config.probe))
 
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        for images, labels in data.plain_train_dataloader():
+    def batches(views: int = 1) -> Iterator[Batch]:
+        for images, labels in data.views(views):
             yield module.normalise(images), labels
 
     if has_folded_batch_norm(module.network) and not config.optimizer.freeze_batch_norm:
         _say("measuring batch-norm statistics")
         restore_batch_norm(module.network, (images for images, _ in batches()))
-    if config.model.probe_first:
+    if probe.views:
         _say("fitting the classifier on frozen features")
-        right = fit_classifier(module.network, batches())
-        _say(f"the linear probe names {right:.1%} of the training photos")
+        right = fit_classifier(module.network, batches(probe.views), probe.weight_decay)
+        _say(f"the linear probe names {right:.1%} of the training views")
 
 
 def _distillation(config: DictConfig, classes: int, preprocess: Preprocess) -> Distillation | None:
-    if config.distill.teacher is None:
+    settings = Distill.model_validate(OmegaConf.to_container(config.distill))
+    if not settings.teachers:
         return None
-    info, weights = load_checkpoint(Path(config.distill.teacher))
-    if len(info.labels) != classes:
-        raise CheckpointError(
-            f"teacher {config.distill.teacher} knows {len(info.labels)} classes, "
-            f"the data has {classes}"
-        )
-    teacher = create_network(info.architecture, classes, **info.model_args)
-    teacher.load_state_dict(weights)
+    teachers = [load_teacher(path, classes) for path in settings.teachers]
     return Distillation(
-        teacher,
-        config.distill.temperature,
-        student_preprocess=preprocess,
-        teacher_preprocess=info.preprocess,
+        teachers, preprocess, temperature=settings.temperature, weight=settings.weight
     )
 
 
@@ -211,8 +201,9 @@ def _measure_best(
 ) -> dict[str, float]:
     """Load the best weights into the module and measure them."""
     best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
-    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-    module.load_state_dict(state)
+    if best:  # none after no epoch at all
+        state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
+        module.load_state_dict(state)
     # A fresh trainer: the averaging callback would swap its own weights in.
     judge = L.Trainer(
         accelerator="auto", devices=1, logger=False, enable_checkpointing=False,
@@ -233,33 +224,6 @@ def _provenance(config: DictConfig, dataset: Dataset, loggers: list[Logger]) -> 
         config=_plain(config),
         tracker_run=run_id,
     )
-
-
-def data_digest(photos: tuple[Photo, ...], root: Path) -> str:
-    """SHA-256 over the relative names and sizes of photos: cheap, and it changes with the set."""
-    digest = hashlib.sha256()
-    try:
-        for photo in photos:
-            name = photo.path.relative_to(root).as_posix()
-            digest.update(f"{name}\0{photo.path.stat().st_size}\n".encode())
-    except OSError as error:
-        raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
-    return digest.hexdigest()
-
-
-def git_commit() -> str:
-    """Commit of the code that runs, with ``+changes`` if it is not as committed; or nothing."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True,
-            check=True,
-        ).stdout.strip()  # fmt: skip
-
-    try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def _optional_path(value: str | None) -> Path | None:

@@ -14,7 +14,7 @@ from birdedge.runtime.labels import Label
 from birdedge.runtime.preprocess import Preprocess
 from birdedge.train.checkpoint import CheckpointInfo, Provenance, save_checkpoint
 from birdedge.train.layouts import read_dataset
-from birdedge.train.train import data_digest
+from birdedge.train.provenance import data_digest
 
 SIZE = (64, 64)
 CLASSES = ("blue_square", "green_bar", "red_disc")

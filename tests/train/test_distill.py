@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from birdedge.runtime.preprocess import Preprocess
-from birdedge.train.distill import Distillation
+from birdedge.train.distill import Distillation, Teacher
 
 HALVES = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 IMAGENET = Preprocess(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -24,7 +24,7 @@ def small_network(width: int) -> nn.Sequential:
 
 
 def match(teacher: nn.Module, temperature: float = 1.0) -> Distillation:
-    return Distillation(teacher, temperature, student_preprocess=HALVES, teacher_preprocess=HALVES)
+    return Distillation([Teacher(teacher, HALVES)], HALVES, temperature=temperature)
 
 
 def test_the_loss_is_zero_where_the_student_is_the_teacher() -> None:
@@ -63,9 +63,7 @@ def test_the_teacher_sees_the_view_in_its_own_normalisation() -> None:
             return torch.zeros(len(images), 5)
 
     teacher = Witness()
-    distillation = Distillation(
-        teacher, 1.0, student_preprocess=HALVES, teacher_preprocess=IMAGENET
-    )
+    distillation = Distillation([Teacher(teacher, IMAGENET)], HALVES)
     pixels = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8).numpy()
     pixels = pixels.transpose(0, 2, 3, 1)
 
@@ -74,6 +72,43 @@ def test_the_teacher_sees_the_view_in_its_own_normalisation() -> None:
 
     expected = torch.from_numpy(IMAGENET.normalise(pixels)).permute(0, 3, 1, 2)
     assert torch.allclose(teacher.seen, expected, atol=1e-5)
+
+
+def test_a_teacher_of_another_size_sees_the_whole_view_at_its_own() -> None:
+    class Witness(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            self.seen = images
+            return torch.zeros(len(images), 5)
+
+    teacher = Witness()
+    small, large = (HALVES.model_copy(update={"input_size": (side, side)}) for side in (8, 16))
+    left_is_dark = torch.ones(1, 3, 8, 8)
+    left_is_dark[..., :4] = -1
+
+    Distillation([Teacher(teacher, large)], small).loss(left_is_dark, torch.zeros(1, 5))
+
+    assert teacher.seen.shape == (1, 3, 16, 16)
+    assert teacher.seen[..., :6].max() < 0 < teacher.seen[..., 10:].min()
+
+
+def test_of_two_teachers_the_mean_probability_is_learned() -> None:
+    class Fixed(nn.Module):
+        def __init__(self, *probabilities: float) -> None:
+            super().__init__()
+            self.logits = torch.tensor([probabilities]).log() + 7
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.logits
+
+    teachers = [Teacher(Fixed(0.9, 0.1), HALVES), Teacher(Fixed(0.3, 0.7), HALVES)]
+    distillation = Distillation(teachers, HALVES)
+    images = torch.zeros(1, 3, 4, 4)
+
+    assert distillation.loss(images, torch.tensor([[0.6, 0.4]]).log()).item() == pytest.approx(
+        0, abs=1e-6
+    )
+    # 0.6 ln(0.6 / 0.5) + 0.4 ln(0.4 / 0.5)
+    assert distillation.loss(images, torch.zeros(1, 2)).item() == pytest.approx(0.020136, abs=1e-5)
 
 
 def test_a_short_run_brings_the_student_closer_and_leaves_the_teacher_alone() -> None:

@@ -176,11 +176,47 @@ def test_a_student_learns_from_a_teachers_checkpoint_without_labels(
     teacher = run(configured(tree, "trainer.epochs=6"), tmp_path / "teacher")
 
     student = run(
-        configured(tree, f"distill.teacher={teacher.checkpoint}", "trainer.epochs=6", "seed=1"),
+        configured(tree, f"distill.teachers=[{teacher.checkpoint}]", "trainer.epochs=6", "seed=1"),
         tmp_path / "student",
     )
 
     assert student.metrics["test/top1"] >= 0.75
+
+
+def test_labels_count_beside_the_teacher_below_a_weight_of_one(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    """A teacher that has learned nothing teaches nothing; the labels beside it do."""
+    ignorant = run(configured(tree, "trainer.epochs=0"), tmp_path / "teacher").checkpoint
+    taught = {
+        weight: run(
+            configured(
+                tree, f"distill.teachers=[{ignorant}]", f"distill.weight={weight}", "seed=1",
+                "trainer.epochs=6",
+            ),
+            tmp_path / str(weight),
+        ).metrics["test/loss"]
+        for weight in (0.1, 1.0)
+    }  # fmt: skip
+
+    assert taught[0.1] < 0.7 * taught[1.0]
+
+
+def test_a_probe_alone_fits_the_classifier_and_leaves_the_features(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    start = run(configured(tree, "trainer.epochs=0"), tmp_path / "start")
+    probe = run(
+        configured(
+            tree, "trainer.epochs=0", "probe.views=3", f"model.init_from={start.checkpoint}"
+        ),
+        tmp_path / "probe",
+    )
+
+    _, before = load_checkpoint(start.checkpoint)
+    _, after = load_checkpoint(probe.checkpoint)
+    assert sorted(differing(before, after)) == ["fc.bias", "fc.weight"]
+    assert probe.metrics["test/loss"] < start.metrics["test/loss"]
 
 
 def test_a_teacher_of_other_classes_is_refused(
@@ -191,7 +227,7 @@ def test_a_teacher_of_other_classes_is_refused(
         (tree / part / "Red_Diamond").rename(tmp_path / part)
 
     with pytest.raises(CheckpointError, match="knows 3 classes, the data has 2"):
-        run(configured(tree, f"distill.teacher={teacher.checkpoint}"), tmp_path / "student")
+        run(configured(tree, f"distill.teachers=[{teacher.checkpoint}]"), tmp_path / "student")
 
 
 def test_wandb_records_offline_with_neither_key_nor_network(
