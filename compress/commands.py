@@ -11,7 +11,7 @@ from .targets import CALIBRATION_METHODS, DEFAULT_TARGETS, TARGETS
 if TYPE_CHECKING:
     from .compress import Compressed
 
-compress = typer.Typer(rich_markup_mode=None)
+compress = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 def _targets(value: str) -> str:
@@ -50,7 +50,10 @@ def compress_command(
     ] = 0.5,
     force: Annotated[bool, typer.Option("--force", help="Replace an older bundle.")] = False,
 ) -> None:
-    """Make a bundle for small computers from a checkpoint: export, quantize, verify, package."""
+    """Make a bundle for small computers from a checkpoint.
+
+    It is exported, quantized, verified on real photos and packaged, or nothing is written.
+    """
     with needs_extra("compress"):
         from .compress import Calibration
         from .compress import compress as run

@@ -9,8 +9,8 @@ import typer
 
 from .default import DEFAULT_MODEL
 
-classify = typer.Typer(rich_markup_mode=None)
-models = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+classify = typer.Typer(add_completion=False, rich_markup_mode=None)
+models = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
@@ -23,7 +23,7 @@ def classify_command(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="Pictures, folders, globs, videos, http(s):// or rtsp:// addresses, - for stdin.",
         ),
     ] = None,
@@ -83,7 +83,9 @@ def classify_command(
         bool, typer.Option("--json", help="One JSON object a line instead of a table.")
     ] = False,
 ) -> None:
-    """Name the birds in pictures, videos, or what a camera sees; offline.
+    """Name the birds in pictures, videos or camera frames.
+
+    Offline, with the model inside birdedge or any bundle.
 
     Exit code 0: all were classified; 1: some could not be read; 2: wrong usage; 130: Ctrl-C.
     """
@@ -125,10 +127,10 @@ def import_command(
         str | None, typer.Option("--name", help="The bundle's id; the file's name if not given.")
     ] = None,
     mean: Annotated[
-        tuple[float, float, float], typer.Option(help="Per channel, on the scale 0 to 1.")
+        tuple[float, float, float], typer.Option(help="Of float models, per channel, from 0 to 1.")
     ] = (0.5, 0.5, 0.5),
     std: Annotated[
-        tuple[float, float, float], typer.Option(help="Per channel, on the scale 0 to 1.")
+        tuple[float, float, float], typer.Option(help="Of float models, per channel, from 0 to 1.")
     ] = (0.5, 0.5, 0.5),
     resize_mode: Annotated[str, typer.Option(help="squash, crop or letterbox.")] = "squash",
     color_order: Annotated[str, typer.Option(help="RGB or BGR.")] = "RGB",
@@ -140,7 +142,7 @@ def import_command(
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
-    """Make a bundle of somebody else's model. --mean and --std matter to float models only."""
+    """Make a bundle of somebody else's model."""
     from pydantic import ValidationError
 
     from .importer import import_model

@@ -8,8 +8,8 @@ import typer
 
 from ..runtime.extras import needs_extra
 
-train = typer.Typer(rich_markup_mode=None)
-data = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+train = typer.Typer(add_completion=False, rich_markup_mode=None)
+data = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @train.command(
@@ -17,7 +17,10 @@ data = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def train_command(context: typer.Context) -> None:
-    """Train a network on photos; settings are Hydra's, such as data=cub100 trainer.epochs=5."""
+    """Train a network on photos.
+
+    Settings are Hydra's, such as data=cub100 trainer.epochs=5.
+    """
     with needs_extra("train"):
         from .train import main
     # Hydra reads the command line itself, and with it its own --help, --cfg and --multirun.
