@@ -38,7 +38,7 @@ def test_it_passes_its_self_test_here() -> None:
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_it_names_97_of_100_test_photos_as_shipped() -> None:
+def test_it_is_as_accurate_on_the_test_photos_as_its_card_says() -> None:
     if not (DATA / "cub100" / "test").is_dir():
         pytest.skip(f"no photos at {DATA / 'cub100'}")
     with SPECIES.open(newline="") as file:
@@ -53,7 +53,11 @@ def test_it_names_97_of_100_test_photos_as_shipped() -> None:
         for result in results
     )
     assert len(results) == 1459
-    assert right / len(results) >= 0.97
+    accuracy = ModelBundle.load(DEFAULT_MODEL).manifest.targets["onnx-int8"].accuracy
+    assert accuracy is not None and accuracy.samples == 1459
+    # Another processor rounds otherwise; more than a few photos' difference is a fault.
+    assert right / len(results) == pytest.approx(accuracy.top1, abs=0.004)
+    assert right / len(results) >= 0.95
 
 
 @pytest.mark.real
