@@ -1,5 +1,6 @@
 """OpenVINO."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ class OpenVinoBackend:
     def load(cls, files: tuple[Path, ...], target: Target, threads: int) -> "OpenVinoBackend":
         """Load an OpenVINO ``.xml`` (its ``.bin`` beside it) or an ``.onnx`` file."""
         with needs_extra("openvino"):
-            import openvino
+            core = _core()
         try:
-            compiled = openvino.Core().compile_model(
+            compiled = core.compile_model(
                 str(files[0]),
                 "CPU",
                 {
@@ -57,3 +58,16 @@ class OpenVinoBackend:
     def close(self) -> None:
         """Free the compiled model."""
         del self._request
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO's plugins, loaded once and kept.
+
+    The CPU plugin gives the thread that loads it a stack for signal handlers, frees that stack
+    when it is unloaded, and puts back the one it found, which another plugin may have freed
+    since. The next signal then kills the process. A plugin that stays frees nothing.
+    """
+    import openvino
+
+    return openvino.Core()

@@ -1,8 +1,11 @@
 """One contract for all engines: the same network gives the same logits, whatever runs it."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -136,6 +139,32 @@ def test_closed_backend_leaves_others_at_work(case: Case, batch: NDArray[np.floa
     closed.close()
     assert other.infer(batch[:1]).shape == (1, CLASSES)
     other.close()
+
+
+def test_signals_arrive_after_backends_have_come_and_gone(case: Case) -> None:
+    # In a process of its own: at worst, the signal kills it.
+    code = """
+        import os, signal, sys
+        from pathlib import Path
+        from birdedge.runtime.backends import load_backend
+        from birdedge.runtime.manifest import Target
+
+        target = Target.model_validate_json(sys.argv[1])
+        files = tuple(Path(name) for name in sys.argv[2:])
+        first, second = (load_backend(files, target, threads=1) for _ in range(2))
+        first.close()
+        del first
+        second.close()
+        del second
+        signal.signal(signal.SIGUSR1, lambda *_: print("arrived"))
+        os.kill(os.getpid(), signal.SIGUSR1)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(code), case.target.model_dump_json(), *case.files],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "arrived\n"), done.stderr
 
 
 def test_unknown_engine_is_named_with_the_known_ones() -> None:

@@ -289,6 +289,8 @@ def test_ctrl_c_ends_at_once_with_130_though_a_server_hangs(
         text=True,
         cwd=tmp_path,
         env=environment,
+        # A job in the background ignores Ctrl-C, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(8)]
