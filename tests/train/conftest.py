@@ -1,11 +1,13 @@
 """What the training tests share: drawn photos, the two layouts, and the configuration."""
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from absl import logging as absl_logging
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image, ImageDraw
@@ -146,9 +148,21 @@ def inat_weights() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def captured_stream_stays_open() -> None:
+    """Keep absl's log handler, which the converters bring along, off the stream pytest captures.
+
+    Hydra closes all log handlers, and absl's closes its stream unless it is the interpreter's own.
+    """
+    absl_logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
+
+
 @pytest.fixture
 def birdedge(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    captured_stream_stays_open: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> Callable[..., tuple[int, str, str]]:
     """Run the command line in this process, in an empty folder: exit code, stdout, stderr."""
     from birdedge.cli import main
