@@ -31,6 +31,13 @@ class TargetFigures:
 
 HEADINGS = ("target", "size MB", "val top-1", "test top-1 [95 % interval]", "agreement", "ECE")
 
+_BY_ITSELF = """Validation photos chose the weights, the
+temperature and the threshold, so their figure is a little too good."""
+
+_BY_TWIN = """The validation figure, the
+temperature and the threshold are those of a twin that was trained alike without the validation
+photos; these weights learned from them too."""
+
 
 def row(name: str, figures: TargetFigures) -> tuple[str, ...]:
     """One target's figures as text, in the order of `HEADINGS`."""
@@ -65,6 +72,7 @@ def write_card(
     """
     height, width = manifest.preprocess.input_size
     photos = ", ".join(dict.fromkeys(item.reported.accuracy.data for item in figures.values()))
+    chosen = _BY_TWIN if "twin" in manifest.provenance["compression"] else _BY_ITSELF
     rows = "\n".join(f"| {' | '.join(row(name, item))} |" for name, item in figures.items())
     return f"""# {manifest.id}
 
@@ -92,8 +100,7 @@ The whole configuration stands in `manifest.json` under `provenance`.
 
 Measured through the device's own preprocessing and engines on {photos}. Agreement is with
 the float network in PyTorch. ECE is the expected calibration error (15 bins) after dividing the
-logits by the temperature {manifest.temperature:g}. Validation photos chose the weights, the
-temperature and the threshold, so their figure is a little too good; test photos chose nothing.
+logits by the temperature {manifest.temperature:g}. {chosen} Test photos chose nothing.
 
 ## Limits
 - It knows its {len(manifest.labels)} species alone. Of any other bird, and of pictures without a

@@ -48,6 +48,14 @@ def compress_command(
     max_drop: Annotated[
         float, typer.Option(help="Points of validation top-1 that a target may lose.")
     ] = 0.5,
+    twin: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CHECKPOINT",
+            help="For a network that learned from all photos: one trained alike with photos held "
+            "out, to be judged by.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an older bundle.")] = False,
 ) -> None:
     """Make a bundle for small computers from a checkpoint.
@@ -65,6 +73,7 @@ def compress_command(
         data=data,
         calibration=Calibration(calibration_photos, calibration),
         max_drop=max_drop,
+        twin=twin,
         overwrite=force,
         say=lambda line: typer.echo(line, err=True),
     )

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ..runtime.bundle import describe_file, new_bundle
-from ..runtime.errors import BackendError
+from ..runtime.errors import BackendError, CheckpointError
 from ..runtime.manifest import Manifest, Target
-from ..runtime.preprocess import Preprocess
 from ..train.checkpoint import CheckpointInfo, load_checkpoint
 from ..train.layouts import Photo
 from ..train.model import create_network
@@ -45,6 +44,24 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class _Model:
+    """A checkpoint, read back, with the photos it was trained and validated on."""
+
+    info: CheckpointInfo
+    weights: Mapping[str, Tensor]
+    network: nn.Module
+    photos: Photos
+
+    @classmethod
+    def load(cls, checkpoint: Path, data: Path | None) -> "_Model":
+        info, weights = load_checkpoint(checkpoint)
+        photos = Photos.of(info, data)
+        network = create_network(info.architecture, len(info.labels), **info.model_args)
+        network.load_state_dict(weights)
+        return cls(info, weights, network.eval(), photos)
+
+
+@dataclass(frozen=True)
 class Compressed:
     """What `compress` left behind.
 
@@ -67,6 +84,7 @@ def compress(
     data: Path | None = None,
     calibration: Calibration = Calibration(),
     max_drop: float = 0.5,
+    twin: Path | None = None,
     overwrite: bool = False,
     say: Say = lambda line: None,
 ) -> Compressed:
@@ -79,6 +97,9 @@ def compress(
         data: where the photos lie, if not where training found them.
         calibration: how INT8 ranges are found.
         max_drop: points of validation top-1 that a target may lose against the network.
+        twin: a checkpoint that was trained alike, but with validation photos held out. A network
+            that learned from all photos has none left to be judged by; whatever validation decides
+            (temperature, threshold, whether a target loses too much) the twin decides for it.
         overwrite: whether an older bundle at `out` may be replaced.
         say: told what goes on, a line at a time.
 
@@ -89,22 +110,30 @@ def compress(
         BundleError: the bundle cannot be written.
         MissingExtraError: a converter or an engine is not installed.
     """
-    info, weights = load_checkpoint(checkpoint)
-    photos = Photos.of(info, data)
+    model = _Model.load(checkpoint, data)
+    judged = model if twin is None else _load_twin(twin, model, data)
+    if not judged.photos.val:
+        raise CheckpointError(
+            "this network learned from all photos, so none are left to fit the temperature on; "
+            "train a twin with photos held out (data.val_fraction=0.1) and give it with --twin"
+        )
+    photos = model.photos
     with new_bundle(out, overwrite=overwrite) as draft, tempfile.TemporaryDirectory() as work:
         if not photos.as_trained:
             say(
                 f"warning: {photos.root} is not as it was in training, so photos that were trained "
                 "on may be among the validation photos and flatter their figures"
             )
-        network = create_network(info.architecture, len(info.labels), **info.model_args)
-        network.load_state_dict(weights)
-        network.eval()
-        made = _make_targets(network, info, photos, targets, calibration, Path(work), say)
+        made = _make_targets(model, targets, calibration, Path(work), say)
+        made_of_judged = made
+        if judged is not model:
+            say("the same for its twin")
+            (Path(work) / "twin").mkdir()
+            made_of_judged = _make_targets(judged, targets, calibration, Path(work) / "twin", say)
 
-        say(f"verifying on {len(photos.val):,} validation photos")
-        val = _answers(network, made, info.preprocess, photos.val, photos.box_margin)
-        labels = labels_of(photos.val)
+        say(f"verifying on {len(judged.photos.val):,} validation photos")
+        val = _answers(judged, made_of_judged, judged.photos.val)
+        labels = labels_of(judged.photos.val)
         _check_drop(val, labels, made, max_drop)
         temperature = fit_temperature(val[REFERENCE], labels)
         # One threshold serves all targets, so it is the most careful one's.
@@ -113,8 +142,8 @@ def compress(
         test = None
         if photos.test:
             say(f"measuring on {len(photos.test):,} test photos")
-            test = _answers(network, made, info.preprocess, photos.test, photos.box_margin)
-        figures = _figures(made, photos, val, test, temperature)
+            test = _answers(model, made, photos.test)
+        figures = _figures(made, photos, judged.photos.val, val, test, temperature)
         say("packaging")
         record = {
             "command": f"{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}",
@@ -123,15 +152,24 @@ def compress(
             "calibration_photos": min(calibration.photos, len(photos.train)),
             "calibration_method": calibration.method,
         }
-        about = Contents(info, weights, photos.name, temperature, threshold, record)
+        if twin is not None:
+            record["twin"] = judged.info.provenance.model_dump(mode="json")
+        about = Contents(model.info, model.weights, photos.name, temperature, threshold, record)
         manifest = package(draft, made, figures, about)
     return Compressed(out, manifest, figures)
 
 
+def _load_twin(checkpoint: Path, model: _Model, data: Path | None) -> _Model:
+    """Load a twin, and see that it is one."""
+    twin = _Model.load(checkpoint, data)
+    for name in ("architecture", "model_args", "labels", "preprocess"):
+        if getattr(twin.info, name) != getattr(model.info, name):
+            raise CheckpointError(f"{checkpoint} is no twin: its {name} differs")
+    return twin
+
+
 def _make_targets(
-    network: nn.Module,
-    info: CheckpointInfo,
-    photos: Photos,
+    model: _Model,
     targets: tuple[str, ...],
     calibration: Calibration,
     folder: Path,
@@ -144,16 +182,19 @@ def _make_targets(
         recipe = TARGETS[name]
         if recipe.exporter not in exported:
             say(f"exporting to {recipe.exporter}")
-            size = info.preprocess.input_size
-            exported[recipe.exporter] = load_exporter(recipe.exporter).export(network, size, folder)
+            size = model.info.preprocess.input_size
+            exported[recipe.exporter] = load_exporter(recipe.exporter).export(
+                model.network, size, folder
+            )
         result = exported[recipe.exporter]
         files = result.files
         if recipe.quantized:
             files = (folder / "model_int8.onnx",)
-            drawn = draw_by_class(photos.train, calibration.photos)
+            drawn = draw_by_class(model.photos.train, calibration.photos)
             say(f"quantizing with {len(drawn)} calibration photos, {calibration.method}")
-            pictures = np.concatenate([*batches(drawn, info.preprocess, photos.box_margin)])
-            quantize_onnx(result.files[0], files[0], pictures, info.preprocess, calibration.method)
+            preprocess = model.info.preprocess
+            pictures = np.concatenate([*batches(drawn, preprocess, model.photos.box_margin)])
+            quantize_onnx(result.files[0], files[0], pictures, preprocess, calibration.method)
         target = Target(
             engine=result.engine,
             files=tuple(describe_file(file) for file in files),
@@ -165,14 +206,12 @@ def _make_targets(
 
 
 def _answers(
-    network: nn.Module,
-    made: Mapping[str, Made],
-    preprocess: Preprocess,
-    photos: tuple[Photo, ...],
-    box_margin: float,
+    model: _Model, made: Mapping[str, Made], photos: tuple[Photo, ...]
 ) -> dict[str, Logits]:
     targets = {name: (item.files, item.target) for name, item in made.items()}
-    return answers(network, targets, preprocess, batches(photos, preprocess, box_margin))
+    preprocess = model.info.preprocess
+    pictures = batches(photos, preprocess, model.photos.box_margin)
+    return answers(model.network, targets, preprocess, pictures)
 
 
 def _check_drop(
@@ -196,6 +235,7 @@ def _check_drop(
 def _figures(
     made: Mapping[str, Made],
     photos: Photos,
+    val_photos: tuple[Photo, ...],
     val: Mapping[str, Logits],
     test: Mapping[str, Logits] | None,
     temperature: float,
@@ -203,8 +243,8 @@ def _figures(
     figures = {}
     for name, item in made.items():
         of_val = verify(
-            val[name], val[REFERENCE], labels_of(photos.val), temperature,
-            f"{len(photos.val):,} validation photos of {photos.name}",
+            val[name], val[REFERENCE], labels_of(val_photos), temperature,
+            f"{len(val_photos):,} validation photos of {photos.name}",
         )  # fmt: skip
         of_test = None
         if test is not None:

@@ -134,12 +134,19 @@ def split_by_class(
 
     The choice depends on the seed and the order of the photos alone.
 
+    Args:
+        photos: the training part.
+        fraction: share of each class, and at least one photo of it; 0 holds nothing out.
+        seed: another one holds out others.
+
     Returns:
         What remains for training, and the validation part; both in the order given.
 
     Raises:
         DataError: a class has too few photos to leave one on either side.
     """
+    if fraction == 0:
+        return photos, ()
     by_class: dict[int, list[int]] = defaultdict(list)
     for index, photo in enumerate(photos):
         by_class[photo.label].append(index)

@@ -93,12 +93,12 @@ def run(config: DictConfig, folder: Path) -> Trained:
     if resume is None:
         _prepare(config, module, data)
     logger = _logger(config, folder)
-    trainer = _trainer(loop, folder, logger, resume)
+    trainer = _trainer(loop, folder, logger, resume, validate=bool(data.val_photos))
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=False)
     except SystemExit as end:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from end
-    metrics = _measure_best(trainer, module, data, with_test=bool(data.test_photos))
+    metrics = _measure_best(trainer, module, data)
     info = CheckpointInfo(
         architecture=config.model.name,
         model_args=_plain(config.model.args),
@@ -149,15 +149,17 @@ def _distillation(config: DictConfig, classes: int, preprocess: Preprocess) -> D
     )
 
 
-def _trainer(loop: Loop, folder: Path, logger: list[Logger], resume: Path | None) -> L.Trainer:
-    callbacks: list[Callback] = [
-        BestCheckpoint(folder, loop.monitor, loop.mode, resume),
-        LastCheckpoint(folder),
-        # stdout is for the path of the checkpoint alone.
-        RichProgressBar(console_kwargs={"stderr": True}),
-    ]
-    if loop.patience:
+def _trainer(
+    loop: Loop, folder: Path, logger: list[Logger], resume: Path | None, *, validate: bool
+) -> L.Trainer:
+    callbacks: list[Callback] = []
+    # With no photos held out there is no best epoch to choose: the last one is kept.
+    if validate:
+        callbacks.append(BestCheckpoint(folder, loop.monitor, loop.mode, resume))
+    if validate and loop.patience:
         callbacks.append(EarlyStopping(loop.monitor, mode=loop.mode, patience=loop.patience))
+    # stdout is for the path of the checkpoint alone.
+    callbacks += [LastCheckpoint(folder), RichProgressBar(console_kwargs={"stderr": True})]
     if loop.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
     try:
@@ -176,6 +178,7 @@ def _trainer(loop: Loop, folder: Path, logger: list[Logger], resume: Path | None
             log_every_n_steps=10,
             enable_model_summary=False,
             num_sanity_val_steps=0,
+            limit_val_batches=None if validate else 0,
         )
     except ValueError as error:
         raise MisconfigurationException(str(error)) from error
@@ -196,9 +199,7 @@ def _logger(config: DictConfig, folder: Path) -> list[Logger]:
     return loggers
 
 
-def _measure_best(
-    trainer: L.Trainer, module: BirdModule, data: BirdData, *, with_test: bool
-) -> dict[str, float]:
+def _measure_best(trainer: L.Trainer, module: BirdModule, data: BirdData) -> dict[str, float]:
     """Load the best weights into the module and measure them."""
     best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
     if best:  # none after no epoch at all
@@ -209,8 +210,10 @@ def _measure_best(
         accelerator="auto", devices=1, logger=False, enable_checkpointing=False,
         enable_model_summary=False, enable_progress_bar=False,
     )  # fmt: skip
-    figures: dict[str, float] = dict(judge.validate(module, data, verbose=False)[0])
-    if with_test:
+    figures: dict[str, float] = {}
+    if data.val_photos:
+        figures |= dict(judge.validate(module, data, verbose=False)[0])
+    if data.test_photos:
         figures |= dict(judge.test(module, data, verbose=False)[0])
     return {name: round(float(value), 5) for name, value in figures.items()}
 

@@ -1,5 +1,6 @@
 import json
 import re
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +154,61 @@ def test_network_with_nan_logits_leaves_nothing_behind(trained, tmp_path: Path) 
     with pytest.raises(CheckpointError, match="NaN or infinite"):
         compress(broken, tmp_path / "bundle", targets=("onnx-fp32",))
     assert list(tmp_path.iterdir()) == [broken]
+
+
+@pytest.fixture
+def learned_from_all(trained, tmp_path: Path) -> Path:
+    """The checkpoint of a network that had no photos held out; its weights are twice as sure."""
+    provenance = trained.info.provenance
+    config = provenance.config | {"data": provenance.config["data"] | {"val_fraction": 0}}
+    info = trained.info.model_copy(
+        update={"provenance": provenance.model_copy(update={"config": config})}
+    )
+    network = deepcopy(trained.network)
+    with torch.no_grad():
+        network.classifier.weight.mul_(2)
+        network.classifier.bias.mul_(2)
+    path = tmp_path / "all.safetensors"
+    save_checkpoint(path, network, info)
+    return path
+
+
+def test_network_that_learned_from_all_photos_needs_a_twin(
+    learned_from_all: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match="--twin"):
+        compress(learned_from_all, tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == [learned_from_all]
+
+
+def test_twin_decides_what_validation_decides(
+    compressed: Compressed, learned_from_all: Path, trained, tmp_path: Path
+) -> None:
+    done = compress(
+        learned_from_all, tmp_path / "bundle", twin=trained.path, calibration=FEW, max_drop=20
+    )
+    assert done.manifest.temperature == compressed.manifest.temperature
+    assert done.manifest.unknown_threshold == compressed.manifest.unknown_threshold
+    assert done.manifest.id != compressed.manifest.id
+    for name, figures in done.figures.items():
+        assert figures.val == compressed.figures[name].val
+    # The same order of classes, at twice the confidence.
+    own, twins = done.figures["onnx-fp32"].test, compressed.figures["onnx-fp32"].test
+    assert own.accuracy.top1 == twins.accuracy.top1
+    assert own.accuracy != twins.accuracy
+    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "twin" in card
+
+
+def test_twin_of_another_kind_is_refused(learned_from_all: Path, trained, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    preprocess = trained.info.preprocess.model_copy(update={"resize_mode": "crop"})
+    save_checkpoint(
+        other, trained.network, trained.info.model_copy(update={"preprocess": preprocess})
+    )
+    with pytest.raises(CheckpointError, match=r"no twin: its preprocess differs"):
+        compress(learned_from_all, tmp_path / "bundle", twin=other)
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_older_bundle_is_replaced_only_on_request(compressed: Compressed, trained) -> None:

@@ -202,6 +202,19 @@ def test_labels_count_beside_the_teacher_below_a_weight_of_one(
     assert taught[0.1] < 0.7 * taught[1.0]
 
 
+def test_with_nothing_held_out_every_photo_is_learned_from_and_the_last_epoch_is_kept(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    trained = run(configured(tree, "data.val_fraction=0", "trainer.epochs=2"), tmp_path / "run")
+
+    assert not (tmp_path / "run" / "best.ckpt").exists()
+    assert {name.split("/")[0] for name in trained.metrics} == {"test"}
+    last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)
+    weights = load_checkpoint(trained.checkpoint)[1]
+    for name, tensor in weights.items():
+        assert torch.equal(tensor, last["state_dict"][f"network.{name}"]), name
+
+
 def test_a_probe_alone_fits_the_classifier_and_leaves_the_features(
     tree: Path, tmp_path: Path, configured: Configure
 ) -> None:
