@@ -2,20 +2,21 @@
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from .bundle import ModelBundle
 from .classifier import Classifier
 from .default import DEFAULT_MODEL
 from .errors import BirdedgeError, BundleError
-from .gather import bounded, camera_frames, gather, holds_frames
+from .gather import camera_frames, expand, gather, holds_frames
 from .labels import read_labels
-from .pipeline import Result, classify_pictures
-from .printing import JsonLines, LiveLines, Printer, TableOfResults
-from .sources import Picture
+from .pipeline import Result, classify_live, classify_pictures
+from .printing import JsonLines, LiveLines, Printer, TableOfResults, one_line
 
 
 @dataclass(frozen=True)
@@ -45,25 +46,19 @@ def run(options: ClassifyOptions) -> int:
     classifier = load_classifier(
         options.model, options.labels, options.target, options.threads, options.threshold
     )
-    printer = _printer(options, classifier)
+    sources = expand(options.sources)
+    endless = options.camera is not None or any(holds_frames(source) for source in sources)
+    printer = _printer(options, classifier, endless)
     failures = done = 0
     with ExitStack() as closing:
         closing.callback(classifier.close)
-        live = options.camera is not None
-        pictures = _pictures(options, closing)
-        total = len(pictures) if isinstance(pictures, list) else None
-        results = classify_pictures(
-            pictures,
-            classifier,
-            # A camera's frame is shown at once; files gain from being inferred together.
-            batch_size=1 if live else 4,
-            keep_images=options.save_frames is not None,
-        )
+        results, total = _results(options, sources, endless, classifier)
         closing.callback(results.close)
-        # JSON lines that scroll by are progress enough.
-        scrolling = live or (options.as_json and sys.stdout.isatty())
+        # Lines that scroll by are progress enough.
+        scrolling = sys.stdout.isatty() and (options.as_json or endless)
+        wanted = total != 1 and not scrolling
         try:
-            for result in _with_progress(results, total, wanted=total != 1 and not scrolling):
+            for result in _with_progress(until(results, options.seconds), total, wanted=wanted):
                 done += 1
                 if result.error is not None:
                     failures += 1
@@ -111,22 +106,35 @@ def load_classifier(
     return Classifier(bundle, target, threads, threshold)
 
 
-def _pictures(options: ClassifyOptions, closing: ExitStack) -> Iterable[Picture]:
+def _results(
+    options: ClassifyOptions, sources: list[str], endless: bool, classifier: Classifier
+) -> tuple[Generator[Result, None, None], int | None]:
+    """Results yet to be computed, and how many there will be where that can be known."""
+    keep = options.save_frames is not None
     if options.camera is not None:
-        return camera_frames(
-            options.camera, closing, frames=options.frames, seconds=options.seconds
-        )
-    pictures = gather(options.sources, closing)
-    if any(holds_frames(source) for source in options.sources):
-        return bounded(pictures, options.frames, options.seconds)
+        frames = islice(camera_frames(options.camera), options.frames)
+        return classify_live(frames, classifier, keep_images=keep), None
+    pictures = islice(gather(sources), options.frames)
+    if endless:
+        return classify_pictures(pictures, classifier, keep_images=keep), None
     # Listed beforehand, files can be counted, and a progress bar can say how long it will take.
-    return list(bounded(pictures, options.frames, options.seconds))
+    listed = list(pictures)
+    return classify_pictures(listed, classifier, keep_images=keep), len(listed)
 
 
-def _printer(options: ClassifyOptions, classifier: Classifier) -> Printer:
+def until(results: Iterator[Result], seconds: float | None) -> Iterator[Result]:
+    """Results until so many seconds have passed; at least one."""
+    start = time.monotonic()
+    for result in results:
+        yield result
+        if seconds is not None and time.monotonic() - start >= seconds:
+            return
+
+
+def _printer(options: ClassifyOptions, classifier: Classifier, endless: bool) -> Printer:
     if options.as_json:
         return JsonLines(classifier.bundle.manifest.id, options.top_k)
-    return LiveLines() if options.camera is not None else TableOfResults(options.top_k)
+    return LiveLines() if endless else TableOfResults(options.top_k)
 
 
 def _with_progress(
@@ -139,7 +147,9 @@ def _with_progress(
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    # Of its own accord it would send what is printed to the terminal, even where it goes to a file.
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, redirect_stdout=False) as progress:
         task = progress.add_task("classifying", total=total)
         for result in results:
             progress.advance(task)
@@ -152,7 +162,8 @@ def _save(result: Result, folder: Path, number: int) -> None:
     if prediction is None or image is None:
         return
     parts = (f"{number:06d}", Path(result.name).stem, prediction.name)
-    name = "-".join(re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_") for part in parts)
+    # File systems take no name of more than 255 bytes.
+    name = "-".join(re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_")[:100] for part in parts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         image.save(folder / f"{name}.jpg", quality=92)
@@ -161,4 +172,4 @@ def _save(result: Result, folder: Path, number: int) -> None:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"birdedge: {line}\n")
+    sys.stderr.write(f"birdedge: {one_line(line)}\n")

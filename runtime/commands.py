@@ -73,7 +73,7 @@ def classify_command(
         int | None, typer.Option("--frames", min=1, help="Stop after so many pictures or frames.")
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0.0, help="Stop after so many seconds.")
+        float | None, typer.Option("--seconds", min=0.01, help="Stop after so many seconds.")
     ] = None,
     save_frames: Annotated[
         Path | None,

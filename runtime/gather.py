@@ -1,108 +1,100 @@
 """SOURCE arguments to pictures: what kind each one is, and how many it holds."""
 
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from functools import partial
-from itertools import chain, islice
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from .errors import ImageError, SourceError
-from .sources import FrameSource, Picture, from_frames, is_url
+from .errors import SourceError
+from .sources import Picture, exists, from_frames, is_url, unreadable, without_credentials
+from .sources.ahead import read_ahead, read_newest
 from .sources.images import (
+    files_by_glob,
     picture_at,
     picture_file,
     picture_on_stdin,
-    pictures_by_glob,
     pictures_in_folder,
 )
 
-T = TypeVar("T")
-
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 
+# A second's worth of most videos; 720p frames then need 80 MB.
+_FRAMES_AHEAD = 30
 
-def gather(specs: list[str], closing: ExitStack) -> Iterator[Picture]:
+
+def expand(specs: list[str]) -> list[str]:
+    """Sources with globs replaced by the files they name; one that names none stays."""
+    return [file for spec in specs for file in (files_by_glob(spec) if _is_glob(spec) else [spec])]
+
+
+def gather(specs: list[str]) -> Generator[Picture, None, None]:
     """All pictures of all sources, in order, opened one after another.
 
     A source that cannot be opened, or holds no pictures, is one picture that cannot be read: it is
     reported in its place and does not hide those after it.
 
     Args:
-        specs: files, folders, globs, videos, addresses, or ``-`` for standard input.
-        closing: closes what has to be closed.
+        specs: files, folders, videos, addresses, or ``-`` for standard input.
     """
     for spec in specs:
+        name = without_credentials(spec)
         try:
-            yield from _pictures(spec, closing)
+            yield from _pictures(spec)
         except SourceError as error:
-            yield Picture(spec, partial(_refuse, str(error)))
+            yield unreadable(name, str(error))
+        # Names that no file can have, folders that may not be entered, addresses that are none.
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            yield unreadable(name, f"{name}: {reason}")
 
 
 def holds_frames(spec: str) -> bool:
     """Whether a source is a video or stream, whose end cannot be seen ahead."""
-    path = Path(urlsplit(spec).path if is_url(spec) else spec)
-    return _is_video(path) or spec.startswith(("rtsp:", "rtmp:"))
+    if spec.startswith(("rtsp:", "rtmp:")):
+        return True
+    try:
+        return _is_video(Path(urlsplit(spec).path if is_url(spec) else spec))
+    except ValueError:  # not an address
+        return False
 
 
-def _refuse(reason: str) -> NoReturn:
-    raise ImageError(reason)
-
-
-def _pictures(spec: str, closing: ExitStack) -> Iterator[Picture]:
+def _pictures(spec: str) -> Iterator[Picture]:
     path = Path(spec)
     if spec == "-":
         yield picture_on_stdin()
     elif is_url(spec):
-        if holds_frames(spec):
-            yield from from_frames(_video(spec, closing))
-        else:
-            yield picture_at(spec)
+        yield from _frames(spec) if holds_frames(spec) else [picture_at(spec)]
+    elif _is_glob(spec):
+        raise SourceError(f"{spec}: no file matches")
     elif path.is_dir():
         yield from pictures_in_folder(path)
     elif _is_video(path) and path.exists():
-        yield from from_frames(_video(spec, closing))
-    elif any(mark in spec for mark in "*?[") and not path.exists():
-        files = pictures_by_glob(spec)
-        if not files:
-            raise SourceError(f"{spec}: no file matches")
-        yield from chain.from_iterable(_pictures(str(file), closing) for file in files)
+        yield from _frames(spec)
     else:
         yield picture_file(path)
 
 
-def camera_frames(
-    number: int, closing: ExitStack, *, frames: int | None, seconds: float | None
-) -> Iterator[Picture]:
-    """Frames of a camera, until either bound is reached.
+def camera_frames(number: int) -> Iterator[Picture]:
+    """What a camera sees now, again and again.
 
     Raises:
         SourceError: there is no such camera, or it stopped.
     """
     from .sources.usb import UsbCamera
 
-    camera = UsbCamera(number)
-    closing.callback(camera.close)
-    return from_frames(bounded(camera, frames, seconds))
+    with closing(UsbCamera(number)) as camera:
+        yield from from_frames(read_newest(iter(camera)))
 
 
-def bounded(items: Iterable[T], count: int | None, seconds: float | None) -> Iterator[T]:
-    """Items until so many have come, or so many seconds have passed."""
-    start = time.monotonic()
-    for item in islice(items, count):
-        if seconds is not None and time.monotonic() - start >= seconds:
-            return
-        yield item
-
-
-def _video(spec: str, closing: ExitStack) -> FrameSource:
+def _frames(spec: str) -> Iterator[Picture]:
     from .sources.video import VideoSource
 
-    video = VideoSource(spec)
-    closing.callback(video.close)
-    return video
+    with closing(VideoSource(spec)) as video:
+        yield from from_frames(read_ahead(iter(video), _FRAMES_AHEAD))
+
+
+def _is_glob(spec: str) -> bool:
+    return any(mark in spec for mark in "*?[") and not is_url(spec) and not exists(spec)
 
 
 def _is_video(path: Path) -> bool:

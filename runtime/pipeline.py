@@ -84,6 +84,23 @@ def classify_pictures(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def classify_live(
+    pictures: Iterable[Picture], classifier: Classifier, *, keep_images: bool = False
+) -> Generator[Result, None, None]:
+    """Classify what a camera sees: one frame at a time, and none is taken before its turn.
+
+    Args:
+        pictures: frames, decoded already.
+        classifier: what names them.
+        keep_images: whether results carry the frame.
+
+    Yields:
+        One result for each frame taken.
+    """
+    for picture in pictures:
+        yield from _infer([_decode(picture, classifier, keep_images)], classifier)
+
+
 def _decode(picture: Picture, classifier: Classifier, keep_image: bool) -> _Decoded:
     try:
         pixels = picture.read()

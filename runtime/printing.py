@@ -96,17 +96,19 @@ class TableOfResults:
     def finish(self) -> None:
         """Print the table."""
         from rich.console import Console
+        from rich.measure import Measurement
 
         if self._table.row_count:
             console = Console()
             # Piped into a file there is no width to fit into; nothing should be cut there.
             if not console.is_terminal:
-                console.width = 200
+                console.width = sys.maxsize
+                console.width = Measurement.get(console, console.options, self._table).maximum
             console.print(self._table)
 
 
 class LiveLines:
-    """One line a frame, as it comes, for cameras that never end."""
+    """One line a frame, as it comes, for videos and for cameras that never end."""
 
     def add(self, result: Result) -> None:
         """Print one line."""
@@ -122,8 +124,14 @@ class LiveLines:
         """Nothing is held back."""
 
 
+def one_line(text: str) -> str:
+    """A text as it can be shown: a file's name may hold line breaks and terminal commands."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def _where(result: Result) -> str:
+    name = one_line(result.name)
     if result.frame is None:
-        return result.name
+        return name
     minutes, seconds = divmod(result.frame.seconds, 60)
-    return f"{result.name} {int(minutes)}:{seconds:04.1f}"
+    return f"{name} {int(minutes)}:{seconds:04.1f}"

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,13 @@ from .resume import LAST, BestCheckpoint, LastCheckpoint, resume_from
 from .settings import Distill, Loop
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+
+# Of Lightning: Hydra has made the run's folder and begun to fill it, and PyTorch has moved on.
+_IDLE_WARNINGS = (
+    ".* directory .* exists and is not empty",
+    ".*isinstance.treespec, LeafSpec.* is deprecated",
+    "The number of training batches .* is smaller than the logging interval",
+)
 
 # ${birdedge_configs:FILE} names a file that ships beside the configuration, wherever that lies.
 OmegaConf.register_new_resolver("birdedge_configs", lambda name: str(CONFIGS / name), replace=True)
@@ -94,6 +102,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
         _prepare(config, module, data)
     logger = _logger(config, folder)
     trainer = _trainer(loop, folder, logger, resume, validate=bool(data.val_photos))
+    _say(f"training on {trainer.strategy.root_device}, {loop.precision}")
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=False)
     except SystemExit as end:  # Lightning's answer to Ctrl-C
@@ -259,6 +268,8 @@ def _job(config: DictConfig) -> float:
 
 def main() -> None:
     """Train as the command line says: exit code 0, 1 when it failed, 2 for a wrong setting."""
+    for message in _IDLE_WARNINGS:
+        warnings.filterwarnings("ignore", message)
     # Otherwise Hydra reports a mistyped setting itself, with hints about its own tracebacks.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with one_line_errors():

@@ -1,15 +1,22 @@
 """Where pictures come from. One file per kind; each yields pictures that are yet to be decoded."""
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from ..errors import ImageError
+
+# As far as the last @ before the path: a password may hold one.
+_CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Frame:
 class FrameSource(Protocol):
     """An iterator of frames that can be closed."""
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Generator[Frame, None, None]:
         """Frames as they come, until the source ends or is closed."""
 
     def close(self) -> None:
@@ -66,6 +73,25 @@ def _pixels(frame: Frame) -> NDArray[np.uint8]:
     return frame.pixels
 
 
+def unreadable(name: str, reason: str) -> Picture:
+    """A picture that cannot be read: so what is wrong is reported in its place."""
+    return Picture(name, partial(_refuse, reason))
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise ImageError(reason)
+
+
 def is_url(spec: str) -> bool:
     """Whether a source is an address rather than a file."""
-    return "://" in spec and not Path(spec).exists()
+    return "://" in spec and not exists(spec)
+
+
+def exists(path: Path | str) -> bool:
+    """Whether there is such a file or folder; no name is too long or too strange to ask for."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises for names that cannot be
+
+
+def without_credentials(url: str) -> str:
+    """An address as it may be shown, without the user and password in it."""
+    return _CREDENTIALS.sub(r"\1", url)

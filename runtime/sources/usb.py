@@ -1,13 +1,13 @@
 """A USB or built-in camera, through OpenCV."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
-
-import cv2
+from typing import Any
 
 from ..errors import SourceError
 from . import Frame
+from .opencv import cv2
 
 # A camera that drops one frame is forgiven; one that is gone answers none of these.
 _TRIES = 10
@@ -26,8 +26,6 @@ class UsbCamera:
 
     def __init__(self, number: int) -> None:
         self._name = f"usb:{number}"
-        # A camera that is not there is our message to give, not OpenCV's.
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture = cv2.VideoCapture(number, cv2.CAP_V4L2)
         if not self._capture.isOpened():
             raise SourceError(
@@ -37,7 +35,7 @@ class UsbCamera:
         # One buffered frame: what is classified should be what is in front of the camera now.
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Generator[Frame, None, None]:
         """Frames until the camera is closed.
 
         Raises:
@@ -52,7 +50,7 @@ class UsbCamera:
             yield Frame(pixels, datetime.now(UTC), self._name, number, seconds)
             number += 1
 
-    def _read(self) -> cv2.typing.MatLike:
+    def _read(self) -> Any:
         for _ in range(_TRIES):
             read, bgr = self._capture.read()
             if read:

@@ -1,14 +1,13 @@
 """Video files and streams, through OpenCV."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from ..errors import SourceError
-from . import Frame
+from . import Frame, is_url, without_credentials
+from .opencv import cv2
 
 _TIMEOUT_MS = 10_000
 
@@ -24,10 +23,10 @@ class VideoSource:
     """
 
     def __init__(self, spec: str) -> None:
-        self._name = spec
+        self._name = without_credentials(spec)
         self._capture = _open(spec)
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Generator[Frame, None, None]:
         """Frames in order; a file's frames are timed by its own clock."""
         number = 0
         while True:
@@ -48,7 +47,7 @@ class VideoSource:
 
 
 def _open(spec: str) -> Any:
-    if "://" not in spec and not Path(spec).is_file():
+    if not is_url(spec) and not Path(spec).is_file():
         raise SourceError(f"{spec}: no such video")
     limits = [
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
@@ -58,5 +57,6 @@ def _open(spec: str) -> Any:
     ]
     capture = cv2.VideoCapture(spec, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
-        raise SourceError(f"{spec}: not a video that can be read, or no answer within 10 s")
+        silent = ", or no answer within 10 s" if is_url(spec) else ""
+        raise SourceError(f"{without_credentials(spec)}: not a video that can be read{silent}")
     return capture

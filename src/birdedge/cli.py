@@ -1,5 +1,7 @@
 """The `birdedge` command: finds the stages' commands and imports one only when it is called."""
 
+import io
+import os
 import sys
 from typing import Annotated, Any
 
@@ -36,6 +38,7 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -59,7 +62,32 @@ def _birdedge(
 def main() -> None:
     """Run the command line: exit code 0 all well, 1 something failed, 2 wrong usage."""
     try:
-        app(prog_name="birdedge")
+        _open_stdout()
+        try:
+            app(prog_name="birdedge")
+        finally:
+            sys.stdout.flush()
     except BirdedgeError as error:
-        sys.stderr.write(f"birdedge: {error}\n")
-        sys.exit(1)
+        _end(str(error))
+    except OSError as error:
+        # What could not be written would be tried again as the interpreter ends, and fail again.
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _end(str(error))
+
+
+def _open_stdout() -> None:
+    """Make sure that any file's name can be written to standard output.
+
+    Raises:
+        OSError: it is closed.
+    """
+    if sys.stdout is None:
+        raise OSError("standard output is closed")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _end(message: str) -> None:
+    sys.stderr.write(f"birdedge: {message}\n")
+    sys.exit(1)

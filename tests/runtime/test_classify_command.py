@@ -223,6 +223,85 @@ def test_what_was_classified_is_saved(
     ]
 
 
+def test_a_long_name_is_saved_under_a_shorter_one(
+    birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
+) -> None:
+    photo = draw("b" * 240 + ".png", RED)
+
+    done = birdedge("classify", photo, "--model", model, "--save-frames", "saved")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    (saved,) = (tmp_path / "saved").iterdir()
+    assert saved.name.endswith("-Northern_Cardinal.jpg")
+
+
+def test_a_name_with_terminal_commands_is_shown_harmless(
+    birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
+) -> None:
+    draw("p/red\n\x1b[31m.png"), (tmp_path / "p" / "empty\nbirdedge: all well.png").touch()
+
+    done = birdedge("classify", "p", "--model", model)
+
+    assert "p/red\\n\\x1b[31m.png" in done.stdout
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr.splitlines()[0].startswith("birdedge: p/empty\\nbirdedge: all well.png")
+
+
+def test_a_table_in_a_file_is_not_cut(
+    birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
+) -> None:
+    photo = draw("/".join(["folder" * 20] * 4) + "/red.png")
+
+    done = birdedge("classify", photo, "--model", model)
+
+    assert str(photo) in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["classify", "p"], ["classify", "p", "--json"]])
+@pytest.mark.parametrize("stdout", [">/dev/full", ">&-"])
+def test_output_that_cannot_be_written_is_one_line(
+    model: Path, draw: Draw, environment: dict[str, str], tmp_path: Path,
+    arguments: list[str], stdout: str,
+) -> None:  # fmt: skip
+    draw("p/red.png"), draw("p/blue.png")
+    command = f"{sys.executable} -m birdedge {' '.join(arguments)} --model {model} {stdout}"
+
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environment,
+        check=False,
+    )  # fmt: skip
+
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("birdedge: ")
+    assert "No space left" in line or "standard output is closed" in line
+    assert done.returncode == 1
+
+
+def test_a_name_that_is_no_text_can_be_written_anyway(
+    birdedge: Birdedge, model: Path, draw: Draw, environment: dict[str, str]
+) -> None:
+    photo = draw("p/red.png")
+    photo.rename(os.fsdecode(os.fsencode(photo.parent) + b"/\xff.png"))
+    environment["PYTHONIOENCODING"] = "utf-8:strict"
+
+    done = birdedge("classify", "p", "--model", model, "--json")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.fsencode(json.loads(done.stdout)["filepath"]) == b"p/\xff.png"
+
+
+def test_so_many_seconds_bound_files_too(
+    birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
+) -> None:
+    for number in range(3000):
+        (tmp_path / f"{number}.png").symlink_to(draw("red.png"))
+
+    done = birdedge("classify", "[0-9]*.png", "--model", model, "--json", "--seconds", 0.01)
+
+    assert done.returncode == 0
+    assert 1 <= len(done.stdout.splitlines()) < 3000
+
+
 def test_a_place_that_cannot_be_saved_to_is_named(
     birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
 ) -> None:
@@ -302,19 +381,20 @@ def test_ctrl_c_ends_at_once_with_130_though_a_server_hangs(
     assert errors == ""
 
 
-def test_a_terminal_sees_progress_and_a_pipe_does_not(
-    model: Path, draw: Draw, environment: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_a_terminal_sees_progress_and_a_pipe_the_results(
+    model: Path, draw: Draw, environment: dict[str, str], tmp_path: Path, arguments: list[str]
 ) -> None:
     for number in range(40):
         draw(f"p/{number}.png")
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "birdedge", "classify", "p", "--model", str(model)]
+    command = [sys.executable, "-m", "birdedge", "classify", "p", "--model", str(model), *arguments]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path,
         env=environment | {"TERM": "xterm-256color"},
     )  # fmt: skip
     os.close(theirs)
-    table, _ = process.communicate(timeout=120)
+    results, _ = process.communicate(timeout=120)
     shown = b""
     try:
         while part := os.read(ours, 2**16):
@@ -323,5 +403,6 @@ def test_a_terminal_sees_progress_and_a_pipe_does_not(
         pass
     os.close(ours)
 
-    assert b"classifying" in shown
-    assert b"classifying" not in table and table.count(b"\n") == 41
+    assert b"classifying" in shown and b"Cardinal" not in shown
+    assert b"classifying" not in results
+    assert results.count(b"\n") == (40 if arguments else 41)

@@ -1,19 +1,22 @@
 """Files, folders, globs, addresses, standard input, videos and cameras become pictures."""
 
 import io
+import os
 import socket
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from birdedge.runtime.errors import ImageError, SourceError
-from birdedge.runtime.gather import bounded, camera_frames, gather, holds_frames
-from birdedge.runtime.sources import Picture
+from birdedge.runtime.gather import camera_frames, expand, gather, holds_frames
+from birdedge.runtime.sources import Frame, Picture, without_credentials
 from birdedge.runtime.sources.images import download, picture_at
 from birdedge.runtime.sources.video import VideoSource
 
@@ -22,9 +25,8 @@ Answer = Callable[[bytes], bytes]
 
 
 @pytest.fixture
-def pictures() -> Iterator[Callable[..., list[Picture]]]:
-    with ExitStack() as closing:
-        yield lambda *specs: list(gather([str(spec) for spec in specs], closing))
+def pictures() -> Callable[..., list[Picture]]:
+    return lambda *specs: list(gather(expand([str(spec) for spec in specs])))
 
 
 def png() -> bytes:
@@ -66,6 +68,47 @@ def test_a_glob_gives_what_it_matches_in_order(
     assert names == ["1.png", "2.png"]
 
 
+def test_a_glob_names_every_picture_once(
+    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
+) -> None:
+    draw("p/x/y/2.png"), draw("p/1.png"), draw("p/x/3.jpg")
+
+    names = [Path(picture.name).name for picture in pictures(tmp_path / "p" / "**")]
+
+    assert names == ["1.png", "3.jpg", "2.png"]
+
+
+def test_a_videos_frames_are_not_all_in_memory(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("birdedge.runtime.gather._FRAMES_AHEAD", 2)
+    taken = []
+    read = VideoSource.__iter__
+
+    def counted(source: VideoSource) -> Iterator[Frame]:
+        for frame in read(source):
+            taken.append(frame.number)
+            yield frame
+
+    monkeypatch.setattr(VideoSource, "__iter__", counted)
+    pictures = gather(expand([str(video.parent / "*.mp4")]))
+    next(pictures)
+    time.sleep(0.3)
+    pictures.close()
+
+    assert len(taken) <= 4
+
+
+def test_a_video_is_closed_before_the_next_source_is_opened(video: Path) -> None:
+    def open_files() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = open_files()
+    pictures = gather([str(video)] * 20)
+
+    assert max(open_files() for _ in pictures) <= before + 2
+
+
 def test_a_glob_without_matches_does_not_hide_the_next_source(
     pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -74,6 +117,44 @@ def test_a_glob_without_matches_does_not_hide_the_next_source(
     with pytest.raises(ImageError, match="no file matches"):
         missing.read()
     assert found.name.endswith("a.png")
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ("x" * 300 + ".jpg", "too long|no such file"),
+        ("nul\0.jpg", "null"),
+        ("http://[bad/", "IPv6"),
+    ],
+)
+def test_what_cannot_be_a_source_is_told_in_its_place(
+    pictures: Pictures, draw: Callable[..., Path], spec: str, reason: str
+) -> None:
+    strange, found = pictures(spec, draw("a.png"))
+
+    with pytest.raises(ImageError, match=f"(?i){reason}"):
+        strange.read()
+    assert found.name.endswith("a.png")
+
+
+def test_a_folder_that_may_not_be_read_is_told(
+    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw("p/1.png"), draw("p/secret/2.png")
+    scan = os.scandir
+
+    def refuse(place: Path) -> object:
+        # Whoever runs the tests may be allowed to read everything.
+        if Path(place).name == "secret":
+            raise PermissionError(13, "Permission denied", str(place))
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found, secret = pictures(tmp_path / "p")
+
+    assert found.name.endswith("1.png")
+    with pytest.raises(ImageError, match="secret: Permission denied"):
+        secret.read()
 
 
 def test_a_file_may_have_brackets_in_its_name(
@@ -90,6 +171,46 @@ def test_a_picture_is_fetched_from_an_address(serve: Serve, answer: Answer) -> N
     image = picture_at(url).read()
 
     assert isinstance(image, Image.Image) and image.size == (20, 10)
+
+
+class Guarded(BaseHTTPRequestHandler):
+    """Gives a picture to who knows the password."""
+
+    def do_GET(self) -> None:
+        expected = f"Basic {b64encode(b'garden:p@ss').decode()}"
+        self.send_response(200 if self.headers["Authorization"] == expected else 401)
+        self.end_headers()
+        self.wfile.write(png())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_password_in_an_address_is_used_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Guarded) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        host = f"127.0.0.1:{server.server_address[1]}"
+        picture = picture_at(f"http://garden:p%40ss@{host}/bird.png")
+
+        assert picture.read().size == (20, 10)
+        assert picture.name == f"http://{host}/bird.png"
+        with pytest.raises(ImageError, match=f"http://{host}/bird.png: the server says 401"):
+            picture_at(f"http://garden:wrong@{host}/bird.png").read()
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://me:p@ss@camera/live", "rtsp://camera/live"),
+        ("http://host/a@b.jpg", "http://host/a@b.jpg"),
+        ("http://host?mail=a@b", "http://host?mail=a@b"),
+        ("photos/a@b.jpg", "photos/a@b.jpg"),
+    ],
+)
+def test_credentials_are_taken_out_of_addresses(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
 
 
 @pytest.mark.parametrize(
@@ -196,17 +317,5 @@ def test_videos_and_streams_hold_frames(spec: str, expected: bool) -> None:
 
 
 def test_a_camera_that_is_not_there_is_told_how_to_look_for() -> None:
-    with ExitStack() as closing, pytest.raises(SourceError, match=r"camera 99 .*/dev/video"):
-        next(camera_frames(99, closing, frames=1, seconds=None))
-
-
-def test_bounds_end_what_would_not_end() -> None:
-    def slow() -> Iterator[int]:
-        number = 0
-        while True:
-            time.sleep(0.01)
-            yield number
-            number += 1
-
-    assert list(bounded(slow(), 3, None)) == [0, 1, 2]
-    assert 0 < len(list(bounded(slow(), None, 0.2))) <= 20
+    with pytest.raises(SourceError, match=r"camera 99 .*/dev/video"):
+        next(camera_frames(99))

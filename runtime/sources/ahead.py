@@ -1,0 +1,93 @@
+"""Frames read in a thread of their own, while others are being classified."""
+
+import threading
+from collections import deque
+from collections.abc import Generator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+# A camera that hangs in its driver is left behind; the thread ends with the process.
+_PATIENCE_SECONDS = 2.0
+
+
+def read_ahead(source: Generator[T, None, None], depth: int) -> Generator[T, None, None]:
+    """Items in order, none left out; at most `depth` are waiting.
+
+    Args:
+        source: run, and at the end closed, in the other thread.
+        depth: how many.
+
+    Raises:
+        Exception: what the source raises, after the items before it.
+    """
+    yield from _Reader(source, depth, newest=False)
+
+
+def read_newest(source: Generator[T, None, None]) -> Generator[T, None, None]:
+    """Whatever came last: an item that nobody took before the next one came is left out.
+
+    Args:
+        source: run, and at the end closed, in the other thread.
+
+    Raises:
+        Exception: what the source raises, after the item before it.
+    """
+    yield from _Reader(source, 1, newest=True)
+
+
+class _Reader(Generic[T]):
+    """A source, the thread that runs it, and what waits in between."""
+
+    def __init__(self, source: Generator[T, None, None], depth: int, *, newest: bool) -> None:
+        self._source = source
+        self._depth = depth
+        self._newest = newest
+        self._waiting: deque[T] = deque()
+        self._changed = threading.Condition()
+        self._ended = False
+        self._stopped = False
+        self._failure: Exception | None = None
+
+    def __iter__(self) -> Generator[T, None, None]:
+        thread = threading.Thread(target=self._read, name="frames", daemon=True)
+        thread.start()
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._waiting or self._ended)
+                    if not self._waiting:
+                        break
+                    item = self._waiting.popleft()
+                    self._changed.notify_all()
+                yield item
+            if self._failure is not None:
+                raise self._failure
+        finally:
+            with self._changed:
+                self._stopped = True
+                self._changed.notify_all()
+            thread.join(_PATIENCE_SECONDS)
+
+    def _read(self) -> None:
+        try:
+            for item in self._source:
+                if not self._offer(item):
+                    break
+        except Exception as error:
+            self._failure = error
+        finally:
+            self._source.close()
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+    def _offer(self, item: T) -> bool:
+        """Put an item where it can be taken; false when nobody will."""
+        with self._changed:
+            if self._newest:
+                self._waiting.clear()
+            self._changed.wait_for(lambda: len(self._waiting) < self._depth or self._stopped)
+            self._waiting.append(item)
+            self._changed.notify_all()
+            return not self._stopped
