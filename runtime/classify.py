@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from .bundle import ModelBundle
 from .classifier import Classifier
-from .default import DEFAULT_MODEL
-from .errors import BirdedgeError, BundleError
+from .errors import BirdedgeError
 from .gather import camera_frames, expand, gather, holds_frames
-from .labels import read_labels
+from .load import load_classifier
 from .pipeline import Result, classify_live, classify_pictures
 from .printing import JsonLines, LiveLines, Printer, TableOfResults, one_line
 
@@ -71,39 +69,6 @@ def run(options: ClassifyOptions) -> int:
     if failures and done > 1:
         _say(f"{failures:,} of {done:,} could not be read")
     return 1 if failures else 0
-
-
-def load_classifier(
-    model: Path | str = DEFAULT_MODEL,
-    labels: Path | None = None,
-    target: str = "auto",
-    threads: int | None = None,
-    threshold: float | None = None,
-) -> Classifier:
-    """Load a bundle, check it, and make it ready.
-
-    Args:
-        model: the bundle's folder; the one inside birdedge if not given.
-        labels: a file of names to show instead of the bundle's own.
-        target: one of its targets, or ``auto`` for the fastest on this machine.
-        threads: threads per inference.
-        threshold: instead of the bundle's own unknown threshold.
-
-    Raises:
-        BundleError: the bundle is damaged, or the labels are not as many as its classes.
-        BackendError: no engine here can run it.
-    """
-    bundle = ModelBundle.load(Path(model))
-    if labels is not None:
-        names = read_labels(labels)
-        if len(names) != len(bundle.manifest.labels):
-            raise BundleError(
-                f"{labels} has {len(names)} lines, {bundle.manifest.id} has "
-                f"{len(bundle.manifest.labels)} classes"
-            )
-        manifest = bundle.manifest.model_copy(update={"labels": tuple(names)})
-        bundle = ModelBundle(bundle.folder, manifest)
-    return Classifier(bundle, target, threads, threshold)
 
 
 def _results(

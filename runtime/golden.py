@@ -63,6 +63,10 @@ def model_input(
     pictures: NDArray[np.uint8], preprocess: Preprocess, target: Target
 ) -> NDArray[np.float32] | NDArray[np.uint8]:
     """Fitted pictures ``[N, h, w, 3]`` as a target takes them: normalised, or as they are."""
+    if target.layout == "NCHW":
+        # Only the memory is rearranged, and that while a pixel is still one byte: normalising runs
+        # along whole planes then, and the engine's own layout needs no copy.
+        pictures = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
     return pictures if target.dtype == "uint8" else preprocess.normalise(pictures)
 
 

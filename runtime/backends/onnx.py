@@ -57,8 +57,9 @@ def open_session(model: Path, threads: int) -> Any:
     options.inter_op_num_threads = 1
     # Errors come as exceptions; warnings about the machine would only clutter the terminal.
     options.log_severity_level = 3
-    # Idle workers that spin keep a Pi hot and take the core that decodes the next picture.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Workers that spin between two pictures keep a Pi hot and take the core that decodes the next
+    # one; within a picture they are twice as fast as workers that sleep.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
         return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     # ONNX Runtime has an exception class for each kind of failure, and no common base.

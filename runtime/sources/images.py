@@ -1,17 +1,11 @@
 """Picture files: single ones, folders, globs, addresses and standard input."""
 
-import base64
 import glob
-import http.client
 import os
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
@@ -22,9 +16,8 @@ from . import Picture, unreadable, without_credentials
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif"}
 )
-DOWNLOAD_SECONDS = 30.0
-DOWNLOAD_BYTES = 64 * 2**20
-_CHUNK = 2**16
+_DOWNLOAD_SECONDS = 30.0
+_STDIN_BYTES = 64 * 2**20
 
 
 def pictures_in_folder(folder: Path) -> Iterator[Picture]:
@@ -71,15 +64,25 @@ def picture_file(path: Path) -> Picture:
 
 def picture_on_stdin() -> Picture:
     """The picture whose bytes come on standard input."""
-    return Picture("-", lambda: _decode("-", sys.stdin.buffer.read(DOWNLOAD_BYTES + 1)))
+    return Picture("-", _read_stdin)
 
 
-def picture_at(url: str, seconds: float = DOWNLOAD_SECONDS) -> Picture:
+def picture_at(url: str, seconds: float = _DOWNLOAD_SECONDS) -> Picture:
     """The picture at an ``http`` or ``https`` address, not fetched yet."""
     return Picture(without_credentials(url), partial(_fetch_image, url, seconds))
 
 
+def _read_stdin() -> Image.Image:
+    content = sys.stdin.buffer.read(_STDIN_BYTES + 1)
+    if len(content) > _STDIN_BYTES:
+        raise ImageError(f"-: larger than {_STDIN_BYTES / 2**20:.0f} MB")
+    return _decode("-", content)
+
+
 def _fetch_image(url: str, seconds: float) -> Image.Image:
+    # HTTP takes as long to import as a picture to classify; most need none.
+    from .download import download
+
     return _decode(without_credentials(url), download(url, seconds))
 
 
@@ -88,50 +91,3 @@ def _decode(name: str, content: bytes) -> Image.Image:
         return read_image(content)
     except ImageError as error:
         raise ImageError(f"{name}: {str(error).removeprefix('picture: ')}") from error
-
-
-def download(url: str, seconds: float, max_bytes: int = DOWNLOAD_BYTES) -> bytes:
-    """Fetch an address, within a time and a size.
-
-    Args:
-        url: may hold a user and a password, for servers that ask for them in the basic way.
-        seconds: for the whole answer.
-        max_bytes: of it.
-
-    Raises:
-        ImageError: the server cannot be reached, refuses, is too slow, or sends too much.
-    """
-    name = without_credentials(url)
-    deadline = time.monotonic() + seconds
-    content = bytearray()
-    try:
-        with urllib.request.urlopen(_request(url), timeout=seconds) as answer:
-            # The time-out of the socket alone would let a server drip a byte a second for ever.
-            while chunk := answer.read1(_CHUNK):
-                content += chunk
-                if len(content) > max_bytes:
-                    raise ImageError(f"{name}: larger than {max_bytes / 2**20:.0f} MB")
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-    except TimeoutError as error:
-        raise ImageError(f"{name}: no whole answer within {seconds:g} s") from error
-    except urllib.error.HTTPError as error:
-        raise ImageError(f"{name}: the server says {error.code} {error.reason}") from error
-    # A server that does not speak HTTP, or falls silent within a line, raises HTTPException.
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, TimeoutError):
-            raise ImageError(f"{name}: no whole answer within {seconds:g} s") from error
-        raise ImageError(f"{name}: cannot be fetched ({reason})") from error
-    return bytes(content)
-
-
-def _request(url: str) -> urllib.request.Request:
-    request = urllib.request.Request(without_credentials(url), headers={"User-Agent": "birdedge"})
-    parts = urlsplit(url)
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        token = base64.b64encode(pair.encode()).decode()
-        # For this server alone, not for one that it redirects to.
-        request.add_unredirected_header("Authorization", f"Basic {token}")
-    return request

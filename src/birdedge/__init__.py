@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .runtime.bundle import ModelBundle
     from .runtime.classifier import Classifier, Prediction
-    from .runtime.classify import load_classifier as load
+    from .runtime.load import load_classifier as load
     from .runtime.preprocess import read_image
 
 __version__ = "0.1.0"
@@ -22,7 +22,7 @@ _WHERE = {
     "Classifier": (".runtime.classifier", "Classifier"),
     "ModelBundle": (".runtime.bundle", "ModelBundle"),
     "Prediction": (".runtime.classifier", "Prediction"),
-    "load": (".runtime.classify", "load_classifier"),
+    "load": (".runtime.load", "load_classifier"),
     "read_image": (".runtime.preprocess", "read_image"),
 }
 

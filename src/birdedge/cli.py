@@ -1,5 +1,7 @@
 """The `birdedge` command: finds the stages' commands and imports one only when it is called."""
 
+import atexit
+import gc
 import io
 import os
 import sys
@@ -61,6 +63,11 @@ def _birdedge(
 
 def main() -> None:
     """Run the command line: exit code 0 all well, 1 something failed, 2 wrong usage."""
+    # Looking for plugins, Pydantic reads the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")
+    # Imports make many objects and no garbage; looking for some takes a tenth of a short run.
+    gc.set_threshold(50_000)
+    atexit.register(gc.freeze)
     try:
         _open_stdout()
         try:

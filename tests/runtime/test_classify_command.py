@@ -197,6 +197,12 @@ def test_standard_input_is_a_picture(birdedge: Birdedge, model: Path, draw: Draw
     assert (line["filepath"], line["prediction"]) == ("-", "Passerina cyanea (Indigo Bunting)")
 
 
+def test_standard_input_without_end_is_refused(birdedge: Birdedge, model: Path) -> None:
+    done = birdedge("classify", "-", "--model", model, "--json", stdin=bytes(65 * 2**20))
+
+    assert (done.returncode, done.stderr) == (1, "birdedge: -: larger than 64 MB\n")
+
+
 def test_a_videos_frames_are_numbered_and_bounded(
     birdedge: Birdedge, model: Path, video: Path
 ) -> None:

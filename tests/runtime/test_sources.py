@@ -17,7 +17,8 @@ from PIL import Image
 from birdedge.runtime.errors import ImageError, SourceError
 from birdedge.runtime.gather import camera_frames, expand, gather, holds_frames
 from birdedge.runtime.sources import Frame, Picture, without_credentials
-from birdedge.runtime.sources.images import download, picture_at
+from birdedge.runtime.sources.download import download
+from birdedge.runtime.sources.images import picture_at
 from birdedge.runtime.sources.video import VideoSource
 
 Serve = Callable[[Callable[[socket.socket], None]], str]

@@ -1,0 +1,46 @@
+"""From a bundle's folder to a classifier that is ready."""
+
+from pathlib import Path
+
+from .bundle import ModelBundle
+from .classifier import Classifier
+from .default import DEFAULT_MODEL
+from .errors import BundleError
+from .labels import read_labels
+
+
+def load_classifier(
+    model: Path | str = DEFAULT_MODEL,
+    labels: Path | None = None,
+    target: str = "auto",
+    threads: int | None = None,
+    threshold: float | None = None,
+) -> Classifier:
+    """Load a bundle, check it, and make it ready.
+
+    Args:
+        model: the bundle's folder; the one inside birdedge if not given.
+        labels: a file of names to show instead of the bundle's own.
+        target: one of its targets, or ``auto`` for the fastest on this machine.
+        threads: threads per inference.
+        threshold: instead of the bundle's own unknown threshold.
+
+    Raises:
+        BundleError: the bundle is damaged, or the labels are not as many as its classes.
+        BackendError: no engine here can run it.
+    """
+    bundle = ModelBundle.load(Path(model))
+    if labels is not None:
+        bundle = _renamed(bundle, labels)
+    return Classifier(bundle, target, threads, threshold)
+
+
+def _renamed(bundle: ModelBundle, labels: Path) -> ModelBundle:
+    names = read_labels(labels)
+    if len(names) != len(bundle.manifest.labels):
+        raise BundleError(
+            f"{labels} has {len(names)} lines, {bundle.manifest.id} has "
+            f"{len(bundle.manifest.labels)} classes"
+        )
+    manifest = bundle.manifest.model_copy(update={"labels": tuple(names)})
+    return ModelBundle(bundle.folder, manifest)

@@ -1,0 +1,61 @@
+"""The bytes at an HTTP address, within a time and a size."""
+
+import base64
+import http.client
+import time
+import urllib.error
+import urllib.request
+from urllib.parse import unquote, urlsplit
+
+from ..errors import ImageError
+from . import without_credentials
+
+_MAX_BYTES = 64 * 2**20
+_CHUNK = 2**16
+
+
+def download(url: str, seconds: float, max_bytes: int = _MAX_BYTES) -> bytes:
+    """Fetch an address, within a time and a size.
+
+    Args:
+        url: may hold a user and a password, for servers that ask for them in the basic way.
+        seconds: for the whole answer.
+        max_bytes: of it.
+
+    Raises:
+        ImageError: the server cannot be reached, refuses, is too slow, or sends too much.
+    """
+    name = without_credentials(url)
+    deadline = time.monotonic() + seconds
+    content = bytearray()
+    try:
+        with urllib.request.urlopen(_request(url), timeout=seconds) as answer:
+            # The time-out of the socket alone would let a server drip a byte a second for ever.
+            while chunk := answer.read1(_CHUNK):
+                content += chunk
+                if len(content) > max_bytes:
+                    raise ImageError(f"{name}: larger than {max_bytes / 2**20:.0f} MB")
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+    except TimeoutError as error:
+        raise ImageError(f"{name}: no whole answer within {seconds:g} s") from error
+    except urllib.error.HTTPError as error:
+        raise ImageError(f"{name}: the server says {error.code} {error.reason}") from error
+    # A server that does not speak HTTP, or falls silent within a line, raises HTTPException.
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, TimeoutError):
+            raise ImageError(f"{name}: no whole answer within {seconds:g} s") from error
+        raise ImageError(f"{name}: cannot be fetched ({reason})") from error
+    return bytes(content)
+
+
+def _request(url: str) -> urllib.request.Request:
+    request = urllib.request.Request(without_credentials(url), headers={"User-Agent": "birdedge"})
+    parts = urlsplit(url)
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        token = base64.b64encode(pair.encode()).decode()
+        # For this server alone, not for one that it redirects to.
+        request.add_unredirected_header("Authorization", f"Basic {token}")
+    return request
