@@ -7,6 +7,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.models import group_parameters
 from torch import Tensor, nn
 
 from ..runtime.errors import CheckpointError
@@ -94,6 +95,30 @@ def classifier_name(network: nn.Module) -> str:
 def batch_norms(network: nn.Module) -> list[nn.BatchNorm2d]:
     """Every 2-D batch norm of a network, in order."""
     return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def freeze_groups(network: nn.Module, count: int) -> None:
+    """Stop the first layer groups of a timm network from learning.
+
+    Args:
+        network: changed in place.
+        count: of the groups that timm forms for layer-wise learning rates, coarsely: the stem, each
+            stage, and last the classifier, which always learns.
+
+    Raises:
+        CheckpointError: there are not as many.
+    """
+    if count == 0:
+        return
+    groups = group_parameters(network, network.group_matcher(coarse=True))  # type: ignore[operator]
+    if count >= len(groups):
+        raise CheckpointError(
+            f"this network has {len(groups) - 1} layer groups before its classifier; "
+            f"optimizer.frozen_groups={count} cannot be frozen"
+        )
+    for number in sorted(groups)[:count]:
+        for name in groups[number]:
+            network.get_parameter(name).requires_grad_(False)
 
 
 def has_folded_batch_norm(network: nn.Module) -> bool:

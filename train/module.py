@@ -3,7 +3,7 @@
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, field_validator
 from timm.optim import create_optimizer_v2, list_optimizers
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,7 +19,7 @@ from ..runtime.preprocess import Preprocess
 from .augment import Augment
 from .data import Batch
 from .distill import Distillation
-from .model import batch_norms
+from .model import batch_norms, freeze_groups
 
 
 class Optimizer(BaseModel):
@@ -34,6 +34,8 @@ class Optimizer(BaseModel):
         label_smoothing: share of the target spread over all classes.
         freeze_batch_norm: keep the statistics that the network came with; right for fine-tuning on
             few photos.
+        frozen_groups: so many of timm's layer groups (the stem and the stages), from the input on,
+            keep their weights and statistics; what they compute costs no backward pass.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +47,7 @@ class Optimizer(BaseModel):
     warmup_epochs: float = 1.0
     label_smoothing: float = 0.1
     freeze_batch_norm: bool = False
+    frozen_groups: NonNegativeInt = 0
 
     @field_validator("name")
     @classmethod
@@ -66,6 +69,9 @@ class BirdModule(L.LightningModule):
         distillation: if given, its loss replaces the labels', or joins it.
         seed: with the step's number it seeds all that is random within a step, so that a resumed
             run repeats what the interrupted one would have done.
+
+    Raises:
+        CheckpointError: more layer groups are to be frozen than the network has.
     """
 
     _mean: Tensor
@@ -84,6 +90,7 @@ class BirdModule(L.LightningModule):
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
+        freeze_groups(network, optimizer.frozen_groups)
         self._classes = classes
         self._augment = augment
         self._optimizer = optimizer
@@ -113,8 +120,8 @@ class BirdModule(L.LightningModule):
     def train(self, mode: bool = True) -> "BirdModule":
         """Switch modes; frozen batch norms stay in evaluation mode."""
         super().train(mode)
-        if mode and self._optimizer.freeze_batch_norm:
-            for norm in batch_norms(self.network):
+        for norm in batch_norms(self.network):
+            if self._optimizer.freeze_batch_norm or not norm.weight.requires_grad:
                 norm.eval()
         return self
 

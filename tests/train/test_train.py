@@ -170,6 +170,25 @@ def test_frozen_batch_norms_keep_their_statistics(
     assert all((mean == 0).all() for mean in means)
 
 
+def test_frozen_layer_groups_stay_as_they_were_and_the_others_learn(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    for name, settings in {"start": ["trainer.epochs=0"], "end": ["trainer.epochs=2"]}.items():
+        run(configured(tree, "optimizer.frozen_groups=2", *settings), tmp_path / name)
+
+    _, start = load_checkpoint(tmp_path / "start" / "checkpoint.safetensors")
+    _, end = load_checkpoint(tmp_path / "end" / "checkpoint.safetensors")
+    changed = {name.partition(".")[0] for name in start if not torch.equal(start[name], end[name])}
+    assert changed == {"layer2", "layer3", "layer4", "fc"}
+
+
+def test_more_layer_groups_than_there_are_cannot_be_frozen(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    with pytest.raises(CheckpointError, match=r"has 5 layer groups .*frozen_groups=6 cannot"):
+        run(configured(tree, "optimizer.frozen_groups=6"), tmp_path / "run")
+
+
 def test_a_student_learns_from_a_teachers_checkpoint_without_labels(
     tree: Path, tmp_path: Path, configured: Configure
 ) -> None:
