@@ -38,6 +38,11 @@ _BY_TWIN = """The validation figure, the
 temperature and the threshold are those of a twin that was trained alike without the validation
 photos; these weights learned from them too."""
 
+_MIRRORED = (
+    "Each answer is the mean of those to the picture and to its mirror image, inside the model "
+    "file.\n"
+)
+
 
 def row(name: str, figures: TargetFigures) -> tuple[str, ...]:
     """One target's figures as text, in the order of `HEADINGS`."""
@@ -72,7 +77,9 @@ def write_card(
     """
     height, width = manifest.preprocess.input_size
     photos = ", ".join(dict.fromkeys(item.reported.accuracy.data for item in figures.values()))
-    chosen = _BY_TWIN if "twin" in manifest.provenance["compression"] else _BY_ITSELF
+    compression = manifest.provenance["compression"]
+    chosen = _BY_TWIN if "twin" in compression else _BY_ITSELF
+    mirrored = _MIRRORED if compression["mirrored"] else ""
     rows = "\n".join(f"| {' | '.join(row(name, item))} |" for name, item in figures.items())
     return f"""# {manifest.id}
 
@@ -83,13 +90,14 @@ Made by birdedge on {manifest.created:%Y-%m-%d}.
 ## Use
 `birdedge classify --model FOLDER PHOTO` with the folder that holds this card. The picture should be
 filled by the bird; it is brought to the input size by "{manifest.preprocess.resize_mode}".
+{mirrored}
 
 ## Data and licence
 Trained on {data}. {manifest.license}
 
 ## Recipe
 Training: `{manifest.provenance.get("command") or "not recorded"}`
-Compression: `{manifest.provenance["compression"].get("command") or "not recorded"}`
+Compression: `{compression.get("command") or "not recorded"}`
 Code: commit {manifest.provenance.get("git_commit") or "not recorded"}.
 The whole configuration stands in `manifest.json` under `provenance`.
 

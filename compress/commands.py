@@ -56,6 +56,14 @@ def compress_command(
             "out, to be judged by.",
         ),
     ] = None,
+    mirror: Annotated[
+        bool,
+        typer.Option(
+            "--mirror",
+            help="Average the answers to each picture and to its mirror image: more often right, "
+            "for twice the computation.",
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an older bundle.")] = False,
 ) -> None:
     """Make a bundle for small computers from a checkpoint.
@@ -74,6 +82,7 @@ def compress_command(
         calibration=Calibration(calibration_photos, calibration),
         max_drop=max_drop,
         twin=twin,
+        mirror=mirror,
         overwrite=force,
         say=lambda line: typer.echo(line, err=True),
     )

@@ -21,6 +21,7 @@ from ..train.provenance import git_commit
 from .card import TargetFigures
 from .confidence import fit_temperature, unknown_threshold
 from .exporters import Exported, load_exporter
+from .mirror import Mirrored
 from .package import Contents, Made, package
 from .photos import Photos, batches, draw_by_class, labels_of
 from .quantize import quantize_onnx
@@ -53,12 +54,12 @@ class _Model:
     photos: Photos
 
     @classmethod
-    def load(cls, checkpoint: Path, data: Path | None) -> "_Model":
+    def load(cls, checkpoint: Path, data: Path | None, mirror: bool) -> "_Model":
         info, weights = load_checkpoint(checkpoint)
         photos = Photos.of(info, data)
         network = create_network(info.architecture, len(info.labels), **info.model_args)
         network.load_state_dict(weights)
-        return cls(info, weights, network.eval(), photos)
+        return cls(info, weights, (Mirrored(network) if mirror else network).eval(), photos)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def compress(
     calibration: Calibration = Calibration(),
     max_drop: float = 0.5,
     twin: Path | None = None,
+    mirror: bool = False,
     overwrite: bool = False,
     say: Say = lambda line: None,
 ) -> Compressed:
@@ -100,6 +102,8 @@ def compress(
         twin: a checkpoint that was trained alike, but with validation photos held out. A network
             that learned from all photos has none left to be judged by; whatever validation decides
             (temperature, threshold, whether a target loses too much) the twin decides for it.
+        mirror: whether each answer is the mean of those to a picture and to its mirror image; see
+            `Mirrored`.
         overwrite: whether an older bundle at `out` may be replaced.
         say: told what goes on, a line at a time.
 
@@ -110,8 +114,8 @@ def compress(
         BundleError: the bundle cannot be written.
         MissingExtraError: a converter or an engine is not installed.
     """
-    model = _Model.load(checkpoint, data)
-    judged = model if twin is None else _load_twin(twin, model, data)
+    model = _Model.load(checkpoint, data, mirror)
+    judged = model if twin is None else _load_twin(twin, model, data, mirror)
     if not judged.photos.val:
         raise CheckpointError(
             "this network learned from all photos, so none are left to fit the temperature on; "
@@ -151,6 +155,7 @@ def compress(
             "checkpoint_sha256": describe_file(checkpoint).sha256,
             "calibration_photos": min(calibration.photos, len(photos.train)),
             "calibration_method": calibration.method,
+            "mirrored": mirror,
         }
         if twin is not None:
             record["twin"] = judged.info.provenance.model_dump(mode="json")
@@ -159,9 +164,9 @@ def compress(
     return Compressed(out, manifest, figures)
 
 
-def _load_twin(checkpoint: Path, model: _Model, data: Path | None) -> _Model:
+def _load_twin(checkpoint: Path, model: _Model, data: Path | None, mirror: bool) -> _Model:
     """Load a twin, and see that it is one."""
-    twin = _Model.load(checkpoint, data)
+    twin = _Model.load(checkpoint, data, mirror)
     for name in ("architecture", "model_args", "labels", "preprocess"):
         if getattr(twin.info, name) != getattr(model.info, name):
             raise CheckpointError(f"{checkpoint} is no twin: its {name} differs")

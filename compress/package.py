@@ -90,8 +90,9 @@ def package(
                 "accuracy": figures[name].reported.accuracy,
             }
         )
+    architecture = about.info.architecture + ("-mirrored" if about.compression["mirrored"] else "")
     manifest = Manifest(
-        id=bundle_id(about.info.architecture, about.data, about.weights),
+        id=bundle_id(architecture, about.data, about.weights),
         created=datetime.now(UTC).replace(microsecond=0),
         labels=about.info.labels,
         preprocess=preprocess,

@@ -225,3 +225,28 @@ def test_every_known_target_can_be_made(trained, tmp_path: Path) -> None:
     for name in ("onnx-fp32", "openvino-fp16", "tflite-fp32"):
         assert done.figures[name].val.agreement == 1
     assert ModelBundle.load(tmp_path / "all").manifest.targets.keys() == set(targets)
+
+
+@pytest.mark.parametrize("target", ["onnx-int8", "openvino-fp16", "tflite-fp32"])
+def test_a_mirrored_bundle_answers_a_picture_and_its_mirror_image_alike(
+    trained, tmp_path: Path, target: str
+) -> None:
+    made = compress(
+        trained.path, tmp_path / "m", targets=(target,), calibration=FEW, max_drop=20, mirror=True
+    )
+
+    classifier = Classifier(ModelBundle.load(made.folder))
+    picture = np.asarray(read_image(trained.photos / "test" / "green_bar" / "0.png"))
+    half = np.concatenate([picture[:, :40], np.full_like(picture[:, 40:], 200)], axis=1)
+    both = np.stack([classifier.fit(half), classifier.fit(half)[:, ::-1]])
+    plain = Classifier(ModelBundle.load(compress_plain(trained, tmp_path, target)))
+    same, other = classifier.probabilities(both), plain.probabilities(both)
+    assert np.abs(same[0] - same[1]).max() < 0.02 < np.abs(other[0] - other[1]).max()
+    assert made.manifest.id.startswith("mobilenetv2_035-mirrored-shapes-")
+    assert "mirror image" in (made.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def compress_plain(trained, tmp_path: Path, target: str) -> Path:
+    made = compress(trained.path, tmp_path / "p", targets=(target,), calibration=FEW, max_drop=20)
+    assert "mirror image" not in (made.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    return made.folder
