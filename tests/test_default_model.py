@@ -57,7 +57,7 @@ def test_it_is_as_accurate_on_the_test_photos_as_its_card_says() -> None:
     assert accuracy is not None and accuracy.samples == 1459
     # Another processor rounds otherwise; more than a few photos' difference is a fault.
     assert right / len(results) == pytest.approx(accuracy.top1, abs=0.004)
-    assert right / len(results) >= 0.95
+    assert right / len(results) >= 0.96
 
 
 @pytest.mark.real
