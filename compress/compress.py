@@ -123,7 +123,7 @@ def compress(
         )
     photos = model.photos
     with new_bundle(out, overwrite=overwrite) as draft, tempfile.TemporaryDirectory() as work:
-        if not photos.as_trained:
+        if not (photos.as_trained and judged.photos.as_trained):
             say(
                 f"warning: {photos.root} is not as it was in training, so photos that were trained "
                 "on may be among the validation photos and flatter their figures"

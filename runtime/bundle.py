@@ -130,7 +130,7 @@ def new_bundle(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         BundleError: the place is taken and is not to be, or cannot be written to.
     """
-    folder = folder.absolute()
+    folder = folder.resolve()  # a link stays one
     if folder.exists():
         if not overwrite:
             raise BundleError(f"{folder} exists already; choose another --out, or use --force")

@@ -1,6 +1,7 @@
 """What `birdedge models info` and `verify` print."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .bundle import ModelBundle
@@ -23,7 +24,7 @@ def print_info(bundle: ModelBundle) -> None:
         ("licence", manifest.license or "not stated"),
         ("folder", str(bundle.folder)),
     ):
-        facts.add_row(f"[dim]{name}[/]", value)
+        facts.add_row(f"[dim]{name}[/]", escape(value))
     console.print(facts)
     table = Table(box=None, header_style="dim", pad_edge=False)
     for title in ("Target", "MB", "Top-1", "95 % interval", "Photos"):
@@ -58,11 +59,11 @@ def verify_targets(bundle: ModelBundle, threads: int) -> bool:
         try:
             test = self_test(bundle, name, threads)
         except MissingExtraError as error:
-            table.add_row(name, f"[yellow]passed over[/] ({error})", "", "")
+            table.add_row(name, f"[yellow]passed over[/] ({escape(str(error))})", "", "")
             continue
         except BackendError as error:
             failed += 1
-            table.add_row(name, f"[red]failed[/] ({error})", "", "")
+            table.add_row(name, f"[red]failed[/] ({escape(str(error))})", "", "")
             continue
         passed, failed = passed + test.passed, failed + (not test.passed)
         word = "[green]passed[/]" if test.passed else "[red]failed[/]"

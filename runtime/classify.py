@@ -10,11 +10,11 @@ from itertools import islice
 from pathlib import Path
 
 from .classifier import Classifier
-from .errors import BirdedgeError
-from .gather import camera_frames, expand, gather, holds_frames
+from .errors import BirdedgeError, ImageError, one_line
+from .gather import camera_frames, expand, gather, holds_frames, is_live
 from .load import load_classifier
 from .pipeline import Result, classify_live, classify_pictures
-from .printing import JsonLines, LiveLines, Printer, TableOfResults, one_line
+from .printing import JsonLines, LiveLines, Printer, TableOfResults
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,15 @@ def run(options: ClassifyOptions) -> int:
                     _say(result.error)
                 printer.add(result)
                 if options.save_frames is not None:
-                    _save(result, options.save_frames, done)
+                    try:
+                        _save(result, options.save_frames, done)
+                    except ImageError as error:
+                        failures += 1
+                        _say(str(error))
         finally:
             printer.finish()
     if failures and done > 1:
-        _say(f"{failures:,} of {done:,} could not be read")
+        _say(f"{failures:,} of {done:,} failed")
     return 1 if failures else 0
 
 
@@ -80,6 +84,8 @@ def _results(
         frames = islice(camera_frames(options.camera), options.frames)
         return classify_live(frames, classifier, keep_images=keep), None
     pictures = islice(gather(sources), options.frames)
+    if any(is_live(source) for source in sources):
+        return classify_live(pictures, classifier, keep_images=keep), None
     if endless:
         return classify_pictures(pictures, classifier, keep_images=keep), None
     # Listed beforehand, files can be counted, and a progress bar can say how long it will take.
@@ -122,7 +128,12 @@ def _with_progress(
 
 
 def _save(result: Result, folder: Path, number: int) -> None:
-    """Save what was classified, named by order, source and species."""
+    """Save what was classified, named by order, source and species.
+
+    Raises:
+        ImageError: the picture is larger than a JPEG can be.
+        BirdedgeError: the folder cannot be written to.
+    """
     prediction, image = result.prediction, result.image
     if prediction is None or image is None:
         return
@@ -133,7 +144,9 @@ def _save(result: Result, folder: Path, number: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         image.save(folder / f"{name}.jpg", quality=92)
     except OSError as error:
-        raise BirdedgeError(f"cannot save to {folder}: {error.strerror or error}") from error
+        if error.errno is None:  # not the folder's fault
+            raise ImageError(f"{result.name}: cannot be saved as JPEG ({error})") from error
+        raise BirdedgeError(f"cannot save to {folder}: {error.strerror}") from error
 
 
 def _say(line: str) -> None:

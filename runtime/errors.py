@@ -31,3 +31,8 @@ class DataError(BirdedgeError):
 
 class CheckpointError(BirdedgeError):
     """Weights or a checkpoint do not exist or do not fit what was asked of them."""
+
+
+def one_line(text: str) -> str:
+    """A text as it can be shown: a file's name may hold line breaks and terminal commands."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

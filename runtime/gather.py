@@ -50,12 +50,17 @@ def gather(specs: list[str]) -> Generator[Picture, None, None]:
 
 def holds_frames(spec: str) -> bool:
     """Whether a source is a video or stream, whose end cannot be seen ahead."""
-    if spec.startswith(("rtsp:", "rtmp:")):
+    if is_live(spec):
         return True
     try:
         return _is_video(Path(urlsplit(spec).path if is_url(spec) else spec))
     except ValueError:  # not an address
         return False
+
+
+def is_live(spec: str) -> bool:
+    """Whether a source is a stream of what happens now, of which only the newest frame matters."""
+    return spec.startswith(("rtsp:", "rtsps:", "rtmp:"))
 
 
 def _pictures(spec: str) -> Iterator[Picture]:
@@ -90,7 +95,9 @@ def _frames(spec: str) -> Iterator[Picture]:
     from .sources.video import VideoSource
 
     with closing(VideoSource(spec)) as video:
-        yield from from_frames(read_ahead(iter(video), _FRAMES_AHEAD))
+        frames = iter(video)
+        ahead = read_newest(frames) if is_live(spec) else read_ahead(frames, _FRAMES_AHEAD)
+        yield from from_frames(ahead)
 
 
 def _is_glob(spec: str) -> bool:

@@ -98,8 +98,10 @@ def self_test(bundle: ModelBundle, target: str, threads: int) -> SelfTest:
 def compare_golden(bundle: ModelBundle, target: str, backend: Backend) -> SelfTest:
     """Run the golden inputs through a loaded backend; see `self_test`."""
     spec = bundle.manifest.targets[target]
-    inputs, golden = _read_golden(bundle.folder / bundle.manifest.golden.name, target)
-    given = backend.infer(model_input(inputs, bundle.manifest.preprocess, spec))
+    preprocess = bundle.manifest.preprocess
+    path = bundle.folder / bundle.manifest.golden.name
+    inputs, golden = _read_golden(path, target, preprocess.input_size)
+    given = backend.infer(model_input(inputs, preprocess, spec))
     if given.shape != golden.shape or given.shape[1] != len(bundle.manifest.labels):
         raise BundleError(
             f"{bundle.manifest.id} {target}: the model gives {given.shape[1:]} values, "
@@ -109,9 +111,17 @@ def compare_golden(bundle: ModelBundle, target: str, backend: Backend) -> SelfTe
     return SelfTest(target, difference, spec.golden_tolerance)
 
 
-def _read_golden(path: Path, target: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _read_golden(
+    path: Path, target: str, size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return arrays["inputs"], arrays[f"logits/{target}"]
+            inputs, logits = arrays["inputs"], arrays[f"logits/{target}"]
     except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise BundleError(f"{path} holds no golden logits for {target}: {error}") from error
+    if inputs.dtype != np.uint8 or inputs.shape != (*logits.shape[:1], *size, 3):
+        raise BundleError(
+            f"{path} holds golden inputs {inputs.dtype} {list(inputs.shape)}; pictures of "
+            f"{size[1]} x {size[0]} pixels are needed"
+        )
+    return inputs, logits

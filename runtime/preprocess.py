@@ -20,8 +20,10 @@ from .errors import ImageError
 # small board does not have. Refusing at the first limit keeps the process alive, and says more.
 _MAX_PIXELS = 89_478_485
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Odd metadata in a picture whose pixels can be read is nobody's concern at the terminal.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-_Pixels = Annotated[int, Field(ge=1)]
+_Pixels = Annotated[int, Field(ge=1, le=4096)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -104,9 +106,12 @@ class Preprocess(BaseModel):
             return (0, 0, image.width, image.height)
         height, width = self.input_size
         scale = min(image.width / width, image.height / height) * self.crop_fraction
-        left = (image.width - width * scale) / 2
-        top = (image.height - height * scale) / 2
-        return (left, top, left + width * scale, top + height * scale)
+        # Rounding must not carry the box over the picture's edge.
+        box_width = min(image.width, width * scale)
+        box_height = min(image.height, height * scale)
+        left, top = (image.width - box_width) / 2, (image.height - box_height) / 2
+        right, bottom = min(image.width, left + box_width), min(image.height, top + box_height)
+        return (left, top, right, bottom)
 
 
 def read_image(source: Path | str | bytes) -> Image.Image:

@@ -5,6 +5,7 @@ import sys
 from typing import Any, Protocol
 
 from .classifier import UNKNOWN, Prediction
+from .errors import one_line
 from .pipeline import Result
 
 
@@ -122,11 +123,6 @@ class LiveLines:
 
     def finish(self) -> None:
         """Nothing is held back."""
-
-
-def one_line(text: str) -> str:
-    """A text as it can be shown: a file's name may hold line breaks and terminal commands."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _where(result: Result) -> str:

@@ -108,7 +108,11 @@ def _write(cache: Path, known: dict[str, str]) -> None:
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=cache.parent, delete=False) as draft:
-            json.dump(known, draft)
-        os.replace(draft.name, cache)  # noqa: PTH105 - atomic, over an older file
+            try:
+                json.dump(known, draft)
+                draft.flush()
+                os.replace(draft.name, cache)  # noqa: PTH105 - atomic, over an older file
+            except OSError:
+                Path(draft.name).unlink()
     except OSError:
         return

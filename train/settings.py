@@ -3,7 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 
 class Loop(BaseModel):
@@ -57,3 +65,9 @@ class Distill(BaseModel):
     teachers: tuple[Path, ...] = ()
     temperature: PositiveFloat = 1.0
     weight: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _of_someone(self) -> "Distill":
+        if self.weight < 1 and not self.teachers:
+            raise ValueError("a weight below 1 is shared with teachers, and there are none")
+        return self

@@ -5,6 +5,8 @@ import http.client
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import Future
+from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 from ..errors import ImageError
@@ -26,17 +28,19 @@ def download(url: str, seconds: float, max_bytes: int = _MAX_BYTES) -> bytes:
         ImageError: the server cannot be reached, refuses, is too slow, or sends too much.
     """
     name = without_credentials(url)
-    deadline = time.monotonic() + seconds
-    content = bytearray()
+    answer: Future[bytes] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(_fetch(url, seconds, max_bytes))
+        except Exception as error:
+            answer.set_exception(error)
+
+    # The time-out of a socket begins anew with each byte: a server that drips one a second, in its
+    # headers even, is left behind with the thread that listens to it.
+    Thread(target=work, name="download", daemon=True).start()
     try:
-        with urllib.request.urlopen(_request(url), timeout=seconds) as answer:
-            # The time-out of the socket alone would let a server drip a byte a second for ever.
-            while chunk := answer.read1(_CHUNK):
-                content += chunk
-                if len(content) > max_bytes:
-                    raise ImageError(f"{name}: larger than {max_bytes / 2**20:.0f} MB")
-                if time.monotonic() > deadline:
-                    raise TimeoutError
+        return answer.result(timeout=seconds)
     except TimeoutError as error:
         raise ImageError(f"{name}: no whole answer within {seconds:g} s") from error
     except urllib.error.HTTPError as error:
@@ -47,6 +51,20 @@ def download(url: str, seconds: float, max_bytes: int = _MAX_BYTES) -> bytes:
         if isinstance(reason, TimeoutError):
             raise ImageError(f"{name}: no whole answer within {seconds:g} s") from error
         raise ImageError(f"{name}: cannot be fetched ({reason})") from error
+
+
+def _fetch(url: str, seconds: float, max_bytes: int) -> bytes:
+    deadline = time.monotonic() + seconds
+    content = bytearray()
+    with urllib.request.urlopen(_request(url), timeout=seconds) as answer:
+        while chunk := answer.read1(_CHUNK):
+            content += chunk
+            if len(content) > max_bytes:
+                raise ImageError(
+                    f"{without_credentials(url)}: larger than {max_bytes / 2**20:.0f} MB"
+                )
+            if time.monotonic() > deadline:
+                raise TimeoutError
     return bytes(content)
 
 

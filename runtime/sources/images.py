@@ -73,6 +73,8 @@ def picture_at(url: str, seconds: float = _DOWNLOAD_SECONDS) -> Picture:
 
 
 def _read_stdin() -> Image.Image:
+    if sys.stdin is None:
+        raise ImageError("-: standard input is closed")
     content = sys.stdin.buffer.read(_STDIN_BYTES + 1)
     if len(content) > _STDIN_BYTES:
         raise ImageError(f"-: larger than {_STDIN_BYTES / 2**20:.0f} MB")

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from . import __version__
 from .runtime import plugins
-from .runtime.errors import BirdedgeError
+from .runtime.errors import BirdedgeError, one_line
 
 
 class Commands(TyperGroup):
@@ -68,6 +68,7 @@ def main() -> None:
     # Imports make many objects and no garbage; looking for some takes a tenth of a short run.
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
+    _open_stderr()
     try:
         _open_stdout()
         try:
@@ -83,6 +84,16 @@ def main() -> None:
         _end(str(error))
 
 
+def _open_stderr() -> None:
+    """Where standard error is closed, say things into nothing: results matter more."""
+    if sys.stderr is None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        if nowhere != 2:
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+        sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), write_through=True)
+
+
 def _open_stdout() -> None:
     """Make sure that any file's name can be written to standard output.
 
@@ -96,5 +107,5 @@ def _open_stdout() -> None:
 
 
 def _end(message: str) -> None:
-    sys.stderr.write(f"birdedge: {message}\n")
+    sys.stderr.write(f"birdedge: {one_line(message)}\n")
     sys.exit(1)

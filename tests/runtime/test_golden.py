@@ -57,6 +57,13 @@ def test_golden_logits_of_another_shape_are_refused(
         self_test(with_golden(lambda logits: logits[:, :2]), "onnx-fp32", threads=1)
 
 
+def test_golden_inputs_of_another_number_are_refused(
+    with_golden: Callable[..., ModelBundle],
+) -> None:
+    with pytest.raises(BundleError, match=r"holds golden inputs uint8 \[4, 32, 32, 3\]"):
+        self_test(with_golden(lambda logits: logits[:2]), "onnx-fp32", threads=1)
+
+
 def test_golden_logits_of_another_target_are_missed(
     with_golden: Callable[..., ModelBundle], bundle: ModelBundle
 ) -> None:

@@ -301,3 +301,10 @@ def test_arrays_and_pillow_pictures_fit_alike(mode: str, interpolation: str) -> 
 def test_impossible_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Preprocess.model_validate(settings)
+
+
+@pytest.mark.parametrize("size", [(239, 1201), (1201, 239), (241, 300), (2999, 225)])
+def test_rounding_never_carries_a_crop_over_the_edge(size: tuple[int, int]) -> None:
+    for crop_fraction in (1.0, 0.875):
+        spec = Preprocess(resize_mode="crop", crop_fraction=crop_fraction)
+        assert spec.fit(Image.new("RGB", size, "red")).shape == (224, 224, 3)

@@ -263,6 +263,19 @@ def test_a_server_that_drips_is_left_when_the_time_is_up(serve: Serve) -> None:
         picture_at(serve(drip), seconds=0.5).read()
 
 
+def test_a_server_that_drips_headers_is_left_when_the_time_is_up(serve: Serve) -> None:
+    def drip(caller: socket.socket) -> None:
+        caller.sendall(b"HTTP/1.1 200 OK\r\n")
+        for number in range(20):
+            caller.sendall(b"X-%d: 1\r\n" % number)
+            time.sleep(0.2)
+
+    start = time.monotonic()
+    with pytest.raises(ImageError, match="no whole answer"):
+        picture_at(serve(drip), seconds=0.5).read()
+    assert time.monotonic() - start < 3
+
+
 def test_a_download_that_never_ends_is_cut_off(serve: Serve) -> None:
     def endless(caller: socket.socket) -> None:
         caller.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
