@@ -109,7 +109,7 @@ def _decode(picture: Picture, classifier: Classifier, keep_image: bool) -> _Deco
         return _Decoded(picture, error=str(error))
     # One picture that is too much for this machine must not hide the others.
     except (OSError, ValueError, MemoryError) as error:
-        return _Decoded(picture, error=f"{picture.name}: {error or 'not enough memory'}")
+        return _Decoded(picture, error=f"{picture.name}: {str(error) or 'not enough memory'}")
     if not keep_image:
         return _Decoded(picture, fitted)
     image = Image.fromarray(pixels) if isinstance(pixels, np.ndarray) else pixels
