@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from birdedge.runtime.bundle import ModelBundle
 
@@ -413,63 +412,3 @@ def test_a_terminal_sees_progress_and_a_pipe_the_results(
     assert b"classifying" in shown and b"Cardinal" not in shown
     assert b"classifying" not in results
     assert results.count(b"\n") == (40 if arguments else 41)
-
-
-def test_closed_standard_streams_cost_no_result(
-    birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path, environment: dict[str, str]
-) -> None:
-    photo = draw("red.png", RED)
-    command = f"{sys.executable} -m birdedge classify - {photo} --model {model} --json <&- 2>&-"
-
-    done = subprocess.run(
-        command, shell=True, stdout=subprocess.PIPE, text=True, env=environment, check=False
-    )
-
-    first, second = (json.loads(line) for line in done.stdout.splitlines())
-    assert first["error"] == "-: standard input is closed"
-    assert second["prediction"] == "Cardinalis cardinalis (Northern Cardinal)"
-    assert done.returncode == 1
-
-
-def test_a_picture_too_wide_for_a_jpeg_is_named_and_the_next_one_saved(
-    birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
-) -> None:
-    Image.new("RGB", (70_000, 4), "blue").save(tmp_path / "wide.png")
-
-    done = birdedge(
-        "classify",
-        "wide.png",
-        draw("red.png", RED),
-        "--model",
-        model,
-        "--json",
-        "--save-frames",
-        "s",
-    )
-
-    assert len(done.stdout.splitlines()) == 2
-    assert "birdedge: wide.png: cannot be saved as JPEG" in done.stderr
-    assert [file.name for file in (tmp_path / "s").iterdir()] == [
-        "000002-red-Northern_Cardinal.jpg"
-    ]
-    assert done.returncode == 1
-
-
-def test_a_bundles_own_words_are_shown_as_they_are(birdedge: Birdedge, model: Path) -> None:
-    manifest = json.loads((model / "manifest.json").read_text())
-    manifest["license"] = "see [/LICENSE] and [1]"
-    (model / "manifest.json").write_text(json.dumps(manifest))
-
-    done = birdedge("models", "info", model)
-
-    assert "see [/LICENSE] and [1]" in done.stdout
-    assert done.returncode == 0
-
-
-def test_a_name_with_line_breaks_stays_on_one_line(birdedge: Birdedge, model: Path) -> None:
-    done = birdedge("classify", "x.png", "--model", "no\nsuch\x1b[31mdir")
-
-    assert done.returncode == 1
-    assert done.stderr == (
-        "birdedge: no model bundle at no\\nsuch\\x1b[31mdir (it has no manifest.json)\n"
-    )
