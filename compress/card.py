@@ -29,14 +29,23 @@ class TargetFigures:
         return self.test or self.val
 
 
-HEADINGS = ("target", "size MB", "val top-1", "test top-1 [95 % interval]", "agreement", "ECE")
+HEADINGS = (
+    "target",
+    "MB",
+    "val",
+    "test [95 % interval]",
+    "named",
+    "of those",
+    "agreement",
+    "ECE",
+)
 
-_BY_ITSELF = """Validation photos chose the weights, the
-temperature and the threshold, so their figure is a little too good."""
+_BY_ITSELF = """Validation photos chose the weights and
+the temperature, so their figure is a little too good."""
 
-_BY_TWIN = """The validation figure, the
-temperature and the threshold are those of a twin that was trained alike without the validation
-photos; these weights learned from them too."""
+_BY_TWIN = """The validation figure
+and the temperature are those of a twin that was trained alike without the validation photos; these
+weights learned from them too."""
 
 _MIRRORED = (
     "Each answer is the mean of those to the picture and to its mirror image, inside the model "
@@ -53,6 +62,8 @@ def row(name: str, figures: TargetFigures) -> tuple[str, ...]:
         f"{figures.megabytes:.2f}",
         f"{figures.val.accuracy.top1:.1%}",
         interval(figures.test) if figures.test else "-",
+        f"{shown.coverage:.1%}",
+        "-" if shown.selective_accuracy is None else f"{shown.selective_accuracy:.1%}",
         f"{shown.agreement:.1%}",
         "-" if error is None else f"{error:.3f}",
     )
@@ -91,7 +102,6 @@ Made by birdedge on {manifest.created:%Y-%m-%d}.
 `birdedge classify --model FOLDER PHOTO` with the folder that holds this card. The picture should be
 filled by the bird; it is brought to the input size by "{manifest.preprocess.resize_mode}".
 {mirrored}
-
 ## Data and licence
 Trained on {data}. {manifest.license}
 
@@ -106,14 +116,17 @@ The whole configuration stands in `manifest.json` under `provenance`.
 |{"---|" * len(HEADINGS)}
 {rows}
 
-Measured through the device's own preprocessing and engines on {photos}. Agreement is with
+Measured through the device's own preprocessing and engines on {photos}.
+Val and test are top-1 accuracy, "unknown" or not. Named are the photos whose answer is not
+"unknown" (coverage); of those, so many got the right name (selective accuracy). Agreement is with
 the float network in PyTorch. ECE is the expected calibration error (15 bins) after dividing the
 logits by the temperature {manifest.temperature:g}. {chosen} Test photos chose nothing.
 
 ## Limits
 - It knows its {len(manifest.labels)} species alone. Of any other bird, and of pictures without a
   bird, it still names the most similar species, unless the answer is less probable than
-  {manifest.unknown_threshold:g}: it then says "unknown". That catches some, not all.
+  {manifest.unknown_threshold:g}, more likely wrong than right: it then says "unknown". That catches
+  some, not all.
 - The photos are well lit and show one bird, cut out. Night, rain, motion blur, distance and feeder
   cameras' wide angles lower the accuracy by an amount that was not measured.
 - Where a species lives and when is not considered.

@@ -96,9 +96,13 @@ def _show(done: "Compressed") -> None:
 
     from .card import HEADINGS, row
 
-    table = Table(title=done.manifest.id)
+    table = Table(
+        title=done.manifest.id, box=None, header_style="dim", padding=(0, 1, 0, 0), pad_edge=False
+    )
     for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right")
+        table.add_column(
+            heading, justify="left" if heading == HEADINGS[0] else "right", no_wrap=True
+        )
     for name, figures in done.figures.items():
         table.add_row(*row(name, figures))
     Console(stderr=True).print(table)

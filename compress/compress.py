@@ -19,7 +19,7 @@ from ..train.layouts import Photo
 from ..train.model import create_network
 from ..train.provenance import git_commit
 from .card import TargetFigures
-from .confidence import fit_temperature, unknown_threshold
+from .confidence import UNKNOWN_THRESHOLD, fit_temperature
 from .exporters import Exported, load_exporter
 from .mirror import Mirrored
 from .package import Contents, Made, package
@@ -101,7 +101,7 @@ def compress(
         max_drop: points of validation top-1 that a target may lose against the network.
         twin: a checkpoint that was trained alike, but with validation photos held out. A network
             that learned from all photos has none left to be judged by; whatever validation decides
-            (temperature, threshold, whether a target loses too much) the twin decides for it.
+            (temperature, whether a target loses too much) the twin decides for it.
         mirror: whether each answer is the mean of those to a picture and to its mirror image; see
             `Mirrored`.
         overwrite: whether an older bundle at `out` may be replaced.
@@ -140,8 +140,6 @@ def compress(
         labels = labels_of(judged.photos.val)
         _check_drop(val, labels, made, max_drop)
         temperature = fit_temperature(val[REFERENCE], labels)
-        # One threshold serves all targets, so it is the most careful one's.
-        threshold = min(unknown_threshold(val[name], labels, temperature) for name in made)
 
         test = None
         if photos.test:
@@ -159,7 +157,7 @@ def compress(
         }
         if twin is not None:
             record["twin"] = judged.info.provenance.model_dump(mode="json")
-        about = Contents(model.info, model.weights, photos.name, temperature, threshold, record)
+        about = Contents(model.info, model.weights, photos.name, temperature, record)
         manifest = package(draft, made, figures, about)
     return Compressed(out, manifest, figures)
 
@@ -248,13 +246,13 @@ def _figures(
     figures = {}
     for name, item in made.items():
         of_val = verify(
-            val[name], val[REFERENCE], labels_of(val_photos), temperature,
+            val[name], val[REFERENCE], labels_of(val_photos), temperature, UNKNOWN_THRESHOLD,
             f"{len(val_photos):,} validation photos of {photos.name}",
         )  # fmt: skip
         of_test = None
         if test is not None:
             of_test = verify(
-                test[name], test[REFERENCE], labels_of(photos.test), temperature,
+                test[name], test[REFERENCE], labels_of(photos.test), temperature, UNKNOWN_THRESHOLD,
                 f"{len(photos.test):,} test photos of {photos.name}",
             )  # fmt: skip
         megabytes = sum(file.stat().st_size for file in item.files) / 1e6

@@ -21,6 +21,7 @@ from ..runtime.manifest import Manifest, Target
 from ..runtime.preprocess import Preprocess
 from ..train.checkpoint import CheckpointInfo
 from .card import CARD, TargetFigures, write_card
+from .confidence import UNKNOWN_THRESHOLD
 from .targets import TARGETS
 
 _CUB = "CUB-200-2011 allows research and non-commercial use; so do these weights."
@@ -56,7 +57,6 @@ class Contents:
         weights: the checkpoint's weights, which name the bundle.
         data: name of the data set.
         temperature: as fitted.
-        unknown_threshold: as chosen.
         compression: how it was compressed, for the record.
     """
 
@@ -64,7 +64,6 @@ class Contents:
     weights: Mapping[str, Tensor]
     data: str
     temperature: float
-    unknown_threshold: float
     compression: dict[str, Any]
 
 
@@ -98,7 +97,7 @@ def package(
         preprocess=preprocess,
         targets=targets,
         temperature=about.temperature,
-        unknown_threshold=about.unknown_threshold,
+        unknown_threshold=UNKNOWN_THRESHOLD,
         golden=describe_file(write_golden(folder, inputs, golden)),
         license=LICENSES.get(about.data, _OTHER_LICENSE),
         provenance={

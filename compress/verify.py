@@ -39,12 +39,16 @@ class Verification:
     Attributes:
         accuracy: with its interval and calibration error.
         agreement: share of photos to which it gives the reference's first answer.
+        coverage: share of photos that it names instead of calling them unknown.
+        selective_accuracy: share of the named photos that are named rightly; None if none is.
         mean_difference: of its logits from the reference's.
         largest_difference: likewise.
     """
 
     accuracy: Accuracy
     agreement: float
+    coverage: float
+    selective_accuracy: float | None
     mean_difference: float
     largest_difference: float
 
@@ -124,6 +128,7 @@ def verify(
     reference: Logits,
     labels: NDArray[np.int64],
     temperature: float = 1.0,
+    threshold: float = 0.0,
     data: str = "",
 ) -> Verification:
     """Compare a target's logits with the truth and with the reference's.
@@ -132,13 +137,15 @@ def verify(
         logits: the target's, ``[N, classes]``.
         reference: the network's own, likewise.
         labels: class numbers ``[N]``.
-        temperature: for the calibration error.
+        temperature: makes logits probabilities that can be believed.
+        threshold: first answers less probable than this are unknown.
         data: which photos these were.
     """
     first = logits.argmax(axis=1)
     right = first == labels
     low, high = wilson_interval(int(right.sum()), len(labels))
     confidence = softmax(logits, temperature).max(axis=1)
+    named = confidence >= threshold
     difference = np.abs(logits - reference)
     return Verification(
         Accuracy(
@@ -150,6 +157,8 @@ def verify(
             data=data,
         ),
         agreement=float((first == reference.argmax(axis=1)).mean()),
+        coverage=float(named.mean()),
+        selective_accuracy=float(right[named].mean()) if named.any() else None,
         mean_difference=float(difference.mean()),
         largest_difference=float(difference.max()),
     )

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from birdedge.compress import compress as stage
 from birdedge.compress.commands import compress as command
 from birdedge.compress.compress import Calibration, Compressed, compress
+from birdedge.compress.confidence import UNKNOWN_THRESHOLD
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.errors import BackendError, BundleError, CheckpointError
@@ -49,7 +50,7 @@ def test_manifest_records_accuracy_temperature_and_origin(compressed: Compressed
     assert accuracy.samples == 24
     assert accuracy.low < accuracy.top1 <= accuracy.high
     assert 0.25 <= manifest.temperature < 10
-    assert 0 < manifest.unknown_threshold < 1
+    assert manifest.unknown_threshold == UNKNOWN_THRESHOLD
     assert manifest.provenance["command"] == "birdedge train data=folder"
     assert manifest.provenance["compression"]["calibration_photos"] == 12
 

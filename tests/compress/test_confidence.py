@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from birdedge.compress.confidence import fit_temperature, unknown_threshold
+from birdedge.compress.confidence import UNKNOWN_THRESHOLD, fit_temperature
 from birdedge.compress.figures import expected_calibration_error, negative_log_likelihood
+from birdedge.compress.verify import verify
 from birdedge.runtime.classifier import softmax
 from birdedge.runtime.errors import CheckpointError
 
@@ -43,22 +44,21 @@ def test_temperature_of_logits_with_nan_is_refused() -> None:
         fit_temperature(np.array([[np.nan, 1.0]], dtype=np.float32), np.array([0]))
 
 
-def test_threshold_calls_at_most_half_a_percent_of_right_answers_unknown() -> None:
+def test_an_answer_below_the_threshold_is_more_likely_wrong_than_right() -> None:
     chooser = np.random.default_rng(1)
-    logits = chooser.normal(0, 3, size=(1000, 4)).astype(np.float32)
-    labels = logits.argmax(axis=1)
-    labels[:100] = (labels[:100] + 1) % 4
-    threshold = unknown_threshold(logits, labels, temperature=1.5)
-    confidence = softmax(logits, 1.5).max(axis=1)[100:]
-    assert (confidence < threshold).sum() <= 4  # 0.5 % of 900 is 4.5
-    assert (confidence < threshold + 0.05).sum() > 4
+    logits = chooser.normal(0, 2, size=(4000, 5)).astype(np.float32)
+    truth = softmax(logits, 2.0)  # the network is surer of itself than it should be
+    labels = np.array([chooser.choice(5, p=row / row.sum()) for row in truth.astype(np.float64)])
+    probabilities = softmax(logits, fit_temperature(logits, labels))
+    right = probabilities.argmax(axis=1) == labels
+    below = probabilities.max(axis=1) < UNKNOWN_THRESHOLD
+    assert right[below].mean() < 0.5 < right[~below].mean()
+    verdict = verify(logits, logits, labels, fit_temperature(logits, labels), UNKNOWN_THRESHOLD)
+    assert verdict.coverage == pytest.approx(1 - below.mean())
+    assert verdict.selective_accuracy == pytest.approx(right[~below].mean())
 
 
-def test_threshold_of_few_photos_calls_no_right_answer_unknown() -> None:
-    logits = np.array([[2, 0], [0, 1], [3, 0]], dtype=np.float32)
-    threshold = unknown_threshold(logits, np.array([0, 1, 1]), temperature=1.0)
-    assert threshold == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-4)
-
-
-def test_threshold_is_zero_where_nothing_is_right() -> None:
-    assert unknown_threshold(np.eye(2, dtype=np.float32), np.array([1, 0]), 1.0) == 0
+def test_where_nothing_is_named_no_share_of_it_is_right() -> None:
+    unsure = np.zeros((3, 4), dtype=np.float32)
+    verdict = verify(unsure, unsure, np.zeros(3, dtype=np.int64), threshold=UNKNOWN_THRESHOLD)
+    assert (verdict.coverage, verdict.selective_accuracy) == (0.0, None)
