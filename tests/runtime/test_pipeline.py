@@ -61,6 +61,15 @@ def test_a_bad_picture_is_reported_in_its_place(
     assert third.prediction is not None and third.prediction.name == "Indigo Bunting"
 
 
+def test_a_picture_too_large_for_the_memory_does_not_cost_the_next(classifier: Classifier) -> None:
+    huge = Picture("huge", lambda: Image.fromarray(np.empty((1 << 40, 1 << 10), dtype=np.uint8)))
+
+    first, second = classify_pictures([huge, drawn("b", BLUE)], classifier)
+
+    assert first.error is not None and first.error.startswith("huge: Unable to allocate")
+    assert second.prediction is not None and second.prediction.name == "Indigo Bunting"
+
+
 def test_only_a_few_pictures_are_ahead_of_the_one_being_read(classifier: Classifier) -> None:
     taken: list[int] = []
 
