@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from threading import Thread
 
 from .classifier import Classifier
 from .errors import BirdedgeError, ImageError, one_line
@@ -42,14 +41,11 @@ def run(options: ClassifyOptions) -> int:
     Raises:
         BirdedgeError: the model or the camera is of no use, or nothing could be saved.
     """
-    sources = expand(options.sources)
-    endless = options.camera is not None or any(holds_frames(source) for source in sources)
-    if not (options.as_json or endless):
-        # For one picture, importing the table takes as long as loading the model: do both at once.
-        Thread(target=TableOfResults.warm_up, name="table").start()
     classifier = load_classifier(
         options.model, options.labels, options.target, options.threads, options.threshold
     )
+    sources = expand(options.sources)
+    endless = options.camera is not None or any(holds_frames(source) for source in sources)
     printer = _printer(options, classifier, endless)
     failures = done = 0
     with ExitStack() as closing:

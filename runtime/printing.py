@@ -67,13 +67,6 @@ class JsonLines:
 class TableOfResults:
     """A table at the end; failures are told on standard error by the command."""
 
-    @staticmethod
-    def warm_up() -> None:
-        """Import what the table is drawn with."""
-        import rich.console
-        import rich.measure
-        import rich.table  # noqa: F401
-
     def __init__(self, top_k: int) -> None:
         from rich.table import Table
 
