@@ -12,7 +12,6 @@ from .bundle import ModelBundle
 from .errors import BackendError
 from .golden import model_input
 from .labels import Label
-from .selection import choose_target
 
 UNKNOWN = "unknown"
 
@@ -81,7 +80,7 @@ class Classifier:
         threads = threads or default_threads()
         manifest = bundle.manifest
         self.bundle = bundle
-        self.target = choose_target(bundle, threads) if target == "auto" else target
+        self.target = _fastest(bundle, threads) if target == "auto" else target
         self.threshold = manifest.unknown_threshold if threshold is None else threshold
         files = bundle.target_files(self.target)
         self._spec = manifest.targets[self.target]
@@ -130,6 +129,16 @@ class Classifier:
         order = np.argsort(-probabilities, kind="stable")
         ranked = tuple(Candidate(labels[i], float(probabilities[i])) for i in order)
         return Prediction(ranked, self.threshold)
+
+
+def _fastest(bundle: ModelBundle, threads: int) -> str:
+    targets = list(bundle.manifest.targets)
+    if len(targets) == 1:
+        return targets[0]
+    # Most bundles leave no choice, and need neither the clock nor the cache.
+    from .selection import choose_target
+
+    return choose_target(bundle, threads)
 
 
 def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from .errors import BirdedgeError, ImageError, one_line
 from .gather import camera_frames, expand, gather, holds_frames, is_live
 from .load import load_classifier
 from .pipeline import Result, classify_live, classify_pictures
-from .printing import JsonLines, LiveLines, Printer, TableOfResults
+from .printing import JsonLines, Lines, Printer, TableOfResults
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,9 @@ def until(results: Iterator[Result], seconds: float | None) -> Iterator[Result]:
 def _printer(options: ClassifyOptions, classifier: Classifier, endless: bool) -> Printer:
     if options.as_json:
         return JsonLines(classifier.bundle.manifest.id, options.top_k)
-    return LiveLines() if endless else TableOfResults(options.top_k)
+    if endless:
+        return Lines(top_k=1)
+    return TableOfResults(options.top_k) if sys.stdout.isatty() else Lines(options.top_k)
 
 
 def _with_progress(

@@ -1,4 +1,4 @@
-"""Predictions for people (a table) and for programs (JSON Lines)."""
+"""Predictions for people (a table, or lines as they come) and for programs (JSON Lines)."""
 
 import json
 import sys
@@ -65,7 +65,7 @@ class JsonLines:
 
 
 class TableOfResults:
-    """A table at the end; failures are told on standard error by the command."""
+    """A table at the end, for terminals; failures are told on standard error by the command."""
 
     def __init__(self, top_k: int) -> None:
         from rich.table import Table
@@ -85,44 +85,53 @@ class TableOfResults:
             return
         prediction = result.prediction
         style = "bold green" if prediction.species else "yellow"
-        # Where the answer is "unknown", the first guess is worth showing among the others.
-        others = prediction.ranked[1 if prediction.species else 0 : self._top_k]
         self._table.add_row(
             Text(_where(result)),
             Text(prediction.name, style=style),
             Text(f"{prediction.probability:.1%}"),
-            Text(", ".join(f"{c.label.name} {c.probability:.1%}" for c in others)),
+            Text(_others(prediction, self._top_k)),
         )
 
     def finish(self) -> None:
         """Print the table."""
         from rich.console import Console
-        from rich.measure import Measurement
 
         if self._table.row_count:
-            console = Console()
-            # Piped into a file there is no width to fit into; nothing should be cut there.
-            if not console.is_terminal:
-                console.width = sys.maxsize
-                console.width = Measurement.get(console, console.options, self._table).maximum
-            console.print(self._table)
+            Console().print(self._table)
 
 
-class LiveLines:
-    """One line a frame, as it comes, for videos and for cameras that never end."""
+class Lines:
+    """One line a picture, as it comes and never cut.
+
+    For what never ends, videos and cameras; and for pipes and files, which have no width that a
+    table could fit into, and nobody who waits for its last row. No Rich is imported.
+
+    Args:
+        top_k: how many species are told.
+    """
+
+    def __init__(self, top_k: int) -> None:
+        self._top_k = top_k
 
     def add(self, result: Result) -> None:
         """Print one line."""
         if result.prediction is None:
             return
         prediction = result.prediction
-        sys.stdout.write(
-            f"{_where(result):<24}  {prediction.probability:6.1%}  {prediction.name}\n"
-        )
+        line = f"{_where(result):<24}  {prediction.probability:6.1%}  {prediction.name}"
+        if others := _others(prediction, self._top_k):
+            line += f"  ({others})"
+        sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
     def finish(self) -> None:
         """Nothing is held back."""
+
+
+def _others(prediction: Prediction, top_k: int) -> str:
+    """The next guesses; where the answer is "unknown", the first one is worth showing too."""
+    others = prediction.ranked[1 if prediction.species else 0 : top_k]
+    return ", ".join(f"{guess.label.name} {guess.probability:.1%}" for guess in others)
 
 
 def _where(result: Result) -> str:

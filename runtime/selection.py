@@ -26,15 +26,12 @@ _ENGINE_PACKAGES = ("onnxruntime", "openvino", "ai-edge-litert", "tflite-runtime
 def choose_target(bundle: ModelBundle, threads: int) -> str:
     """Name the fastest target that this machine can run.
 
-    The answer is kept per machine, engine versions, thread count and bundle; nothing is measured
-    when there is no choice.
+    The answer is kept per machine, engine versions, thread count and bundle.
 
     Raises:
         BackendError: no target of the bundle runs on this machine.
     """
     targets = list(bundle.manifest.targets)
-    if len(targets) == 1:
-        return targets[0]
     cache = platformdirs.user_cache_path("birdedge") / "targets.json"
     key = _key(bundle, threads)
     known = _read(cache)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import shutil
 import signal
 import socket
@@ -50,18 +49,6 @@ def test_json_has_the_keys_of_speciesnet(birdedge: Birdedge, model: Path, draw: 
     assert line["classifications"]["classes"][0] == line["prediction"]
     assert len(line["classifications"]["scores"]) == 2
     assert line["prediction_score"] == line["classifications"]["scores"][0] > 0.5
-
-
-def test_a_table_for_people_has_every_picture(birdedge: Birdedge, model: Path, draw: Draw) -> None:
-    draw("p/red.png", RED), draw("p/blue.png", BLUE)
-
-    done = birdedge("classify", "p", "--model", model)
-
-    header, blue, red = done.stdout.splitlines()
-    assert header.split() == ["Picture", "Species", "Probability", "Or", "else"]
-    assert "p/blue.png" in blue and "Indigo Bunting" in blue
-    assert "p/red.png" in red and "Northern Cardinal" in red
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_one_bad_file_among_many_is_named_and_passed_over(
@@ -235,16 +222,6 @@ def test_a_long_name_is_saved_under_a_shorter_one(
     assert saved.name.endswith("-Northern_Cardinal.jpg")
 
 
-def test_a_table_in_a_file_is_not_cut(
-    birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
-) -> None:
-    photo = draw("/".join(["folder" * 20] * 4) + "/red.png")
-
-    done = birdedge("classify", photo, "--model", model)
-
-    assert str(photo) in done.stdout
-
-
 @pytest.mark.parametrize("arguments", [["classify", "p"], ["classify", "p", "--json"]])
 @pytest.mark.parametrize("stdout", [">/dev/full", ">&-"])
 def test_output_that_cannot_be_written_is_one_line(
@@ -367,30 +344,3 @@ def test_ctrl_c_ends_at_once_with_130_though_a_server_hangs(
     assert process.returncode == 130
     assert all("prediction" in json.loads(line) for line in lines)
     assert errors == ""
-
-
-@pytest.mark.parametrize("arguments", [[], ["--json"]])
-def test_a_terminal_sees_progress_and_a_pipe_the_results(
-    model: Path, draw: Draw, environment: dict[str, str], tmp_path: Path, arguments: list[str]
-) -> None:
-    for number in range(40):
-        draw(f"p/{number}.png")
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "birdedge", "classify", "p", "--model", str(model), *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path,
-        env=environment | {"TERM": "xterm-256color"},
-    )  # fmt: skip
-    os.close(theirs)
-    results, _ = process.communicate(timeout=120)
-    shown = b""
-    try:
-        while part := os.read(ours, 2**16):
-            shown += part
-    except OSError:  # Linux's way to say that a terminal has closed.
-        pass
-    os.close(ours)
-
-    assert b"classifying" in shown and b"Cardinal" not in shown
-    assert b"classifying" not in results
-    assert results.count(b"\n") == (40 if arguments else 41)

@@ -88,15 +88,3 @@ def test_standard_input_without_end_is_refused(birdedge: Birdedge, model: Path) 
     done = birdedge("classify", "-", "--model", model, "--json", stdin=bytes(65 * 2**20))
 
     assert (done.returncode, done.stderr) == (1, "birdedge: -: larger than 64 MB\n")
-
-
-def test_a_name_with_terminal_commands_is_shown_harmless(
-    birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
-) -> None:
-    draw("p/red\n\x1b[31m.png"), (tmp_path / "p" / "empty\nbirdedge: all well.png").touch()
-
-    done = birdedge("classify", "p", "--model", model)
-
-    assert "p/red\\n\\x1b[31m.png" in done.stdout
-    assert len(done.stdout.splitlines()) == 2
-    assert done.stderr.splitlines()[0].startswith("birdedge: p/empty\\nbirdedge: all well.png")

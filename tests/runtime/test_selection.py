@@ -9,6 +9,7 @@ import pytest
 
 from birdedge.runtime import selection
 from birdedge.runtime.bundle import ModelBundle, describe_file, new_bundle, write_manifest
+from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.errors import BackendError
 from birdedge.runtime.selection import choose_target, measure_targets
 
@@ -48,7 +49,7 @@ def test_the_one_target_needs_no_measuring(
 ) -> None:
     monkeypatch.setattr(selection, "measure_targets", lambda *_: pytest.fail("measured"))
 
-    assert choose_target(bundle, threads=1) == "onnx-fp32"
+    assert Classifier(bundle, target="auto", threads=1).target == "onnx-fp32"
     assert not cache.exists()
 
 
