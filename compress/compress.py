@@ -24,7 +24,7 @@ from .exporters import Exported, load_exporter
 from .mirror import Mirrored
 from .package import Contents, Made, package
 from .photos import Photos, batches, draw_by_class, labels_of
-from .quantize import quantize_onnx
+from .quantizers import CalibrationSet, load_quantizer, quantize
 from .targets import DEFAULT_TARGETS, TARGETS
 from .verify import REFERENCE, Logits, answers, verify
 
@@ -114,6 +114,9 @@ def compress(
         BundleError: the bundle cannot be written.
         MissingExtraError: a converter or an engine is not installed.
     """
+    for name in targets:
+        if TARGETS[name].quantized:
+            load_quantizer(TARGETS[name].exporter, calibration.method)
     model = _Model.load(checkpoint, data, mirror)
     judged = model if twin is None else _load_twin(twin, model, data, mirror)
     if not judged.photos.val:
@@ -181,6 +184,10 @@ def _make_targets(
     """Export each format once, and quantize where a target asks for it."""
     exported: dict[str, Exported] = {}
     made = {}
+    drawn = None
+    if any(TARGETS[name].quantized for name in targets):
+        drawn = _draw(model, calibration)
+        say(f"calibrating on {len(drawn.pictures)} photos, {drawn.method}")
     for name in targets:
         recipe = TARGETS[name]
         if recipe.exporter not in exported:
@@ -190,22 +197,25 @@ def _make_targets(
                 model.network, size, folder
             )
         result = exported[recipe.exporter]
-        files = result.files
-        if recipe.quantized:
-            files = (folder / "model_int8.onnx",)
-            drawn = draw_by_class(model.photos.train, calibration.photos)
-            say(f"quantizing with {len(drawn)} calibration photos, {calibration.method}")
-            preprocess = model.info.preprocess
-            pictures = np.concatenate([*batches(drawn, preprocess, model.photos.box_margin)])
-            quantize_onnx(result.files[0], files[0], pictures, preprocess, calibration.method)
+        if recipe.quantized and drawn is not None:
+            say(f"quantizing for {name}")
+            result = quantize(result, drawn, folder)
         target = Target(
             engine=result.engine,
-            files=tuple(describe_file(file) for file in files),
+            files=tuple(describe_file(file) for file in result.files),
             layout=result.layout,
             golden_tolerance=recipe.tolerance,
         )
-        made[name] = Made(files, target)
+        made[name] = Made(result.files, target)
     return made
+
+
+def _draw(model: _Model, calibration: Calibration) -> CalibrationSet:
+    """The calibration set: photos of all classes that the network learned from."""
+    drawn = draw_by_class(model.photos.train, calibration.photos)
+    preprocess = model.info.preprocess
+    pictures = [*batches(drawn, preprocess, model.photos.box_margin)]
+    return CalibrationSet(np.concatenate(pictures), preprocess, calibration.method)
 
 
 def _answers(

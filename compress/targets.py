@@ -9,7 +9,7 @@ class Recipe:
 
     Attributes:
         exporter: name of an exporter, an entry point of ``birdedge.exporters``.
-        quantized: whether its result is quantized to 8-bit integers.
+        quantized: whether its result is quantized to 8-bit integers, by the engine's quantizer.
         tolerance: largest difference of a golden logit on another machine, as a share of the
             golden logits' range. Float engines differ in the order of their sums; integer kernels
             also round differently from one processor family to the next.
@@ -24,7 +24,9 @@ TARGETS = {
     "onnx-fp32": Recipe("onnx"),
     "onnx-int8": Recipe("onnx", quantized=True, tolerance=0.1),
     "openvino-fp16": Recipe("openvino"),
+    "openvino-int8": Recipe("openvino", quantized=True, tolerance=0.1),
     "tflite-fp32": Recipe("tflite"),
+    "tflite-int8": Recipe("tflite", quantized=True, tolerance=0.1),
 }
 
 DEFAULT_TARGETS = ("onnx-fp32", "onnx-int8")

@@ -77,7 +77,7 @@ def answers(
     with ExitStack() as open_backends:
         runners: dict[str, Runner] = {REFERENCE: torch_runner(network, preprocess)}
         for name, (files, target) in targets.items():
-            runner = _BackendRunner(files, target, preprocess)
+            runner = BackendRunner(files, target, preprocess)
             open_backends.callback(runner.close)
             runners[name] = runner
         parts: dict[str, list[Logits]] = {name: [] for name in runners}
@@ -102,7 +102,7 @@ def torch_runner(network: nn.Module, preprocess: Preprocess) -> Runner:
     return run
 
 
-class _BackendRunner:
+class BackendRunner:
     """A target in its engine, with the device's preprocessing in front."""
 
     def __init__(self, files: tuple[Path, ...], target: Target, preprocess: Preprocess) -> None:
@@ -111,9 +111,11 @@ class _BackendRunner:
         self._preprocess = preprocess
 
     def __call__(self, pictures: NDArray[np.uint8]) -> Logits:
+        """Fitted pictures, uint8 ``[N, h, w, 3]``, to logits ``[N, classes]``."""
         return self._backend.infer(model_input(pictures, self._preprocess, self._target))
 
     def close(self) -> None:
+        """Free the engine."""
         self._backend.close()
 
 

@@ -1,6 +1,7 @@
 import json
 import re
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from birdedge.compress import compress as stage
 from birdedge.compress.commands import compress as command
 from birdedge.compress.compress import Calibration, Compressed, compress
 from birdedge.compress.confidence import UNKNOWN_THRESHOLD
+from birdedge.compress.exporters import Exported
+from birdedge.compress.quantizers import CalibrationSet
+from birdedge.compress.targets import TARGETS
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.errors import BackendError, BundleError, CheckpointError
@@ -129,17 +133,18 @@ def test_command_refuses_what_it_does_not_know(wrong: list[str], tmp_path: Path)
 def test_target_that_loses_too_much_leaves_nothing_behind(
     trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ruin(source: Path, destination: Path, *rest: object) -> None:
+    def ruin(source: Exported, calibration: CalibrationSet, folder: Path) -> Exported:
         import onnx
 
-        model = onnx.load(source)
+        model = onnx.load(source.files[0])
         for tensor in model.graph.initializer:
             if tensor.name == "classifier.bias":
                 values = np.array([9, 0, 0], dtype=np.float32)
                 tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
-        onnx.save(model, destination)
+        onnx.save(model, folder / "ruined.onnx")
+        return replace(source, files=(folder / "ruined.onnx",))
 
-    monkeypatch.setattr(stage, "quantize_onnx", ruin)
+    monkeypatch.setattr(stage, "quantize", ruin)
     with pytest.raises(BackendError, match=r"onnx-int8 loses .* more than --max-drop 0.5"):
         compress(trained.path, tmp_path / "bundle", calibration=FEW)
     assert list(tmp_path.iterdir()) == []
@@ -221,14 +226,28 @@ def test_older_bundle_is_replaced_only_on_request(compressed: Compressed, traine
 
 @pytest.mark.slow
 def test_every_known_target_can_be_made(trained, tmp_path: Path) -> None:
-    targets = ("onnx-fp32", "onnx-int8", "openvino-fp16", "tflite-fp32")
+    targets = tuple(TARGETS)
     done = compress(trained.path, tmp_path / "all", targets=targets, calibration=FEW, max_drop=20)
     for name in ("onnx-fp32", "openvino-fp16", "tflite-fp32"):
         assert done.figures[name].val.agreement == 1
-    assert ModelBundle.load(tmp_path / "all").manifest.targets.keys() == set(targets)
+    bundle = ModelBundle.load(tmp_path / "all")
+    assert bundle.manifest.targets.keys() == set(targets)
+    assert all(self_test(bundle, name, threads=2).passed for name in targets)
 
 
-@pytest.mark.parametrize("target", ["onnx-int8", "openvino-fp16", "tflite-fp32"])
+def test_a_method_that_one_target_does_not_know_is_refused_before_any_work(
+    trained, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    with pytest.raises(BackendError, match="tflite knows no calibration by 'entropy'"):
+        compress(
+            trained.path, tmp_path / "b", targets=("onnx-int8", "tflite-int8"),
+            calibration=Calibration(12, "entropy"), say=said.append,
+        )  # fmt: skip
+    assert said == [] and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["onnx-int8", "openvino-fp16", "tflite-int8"])
 def test_a_mirrored_bundle_answers_a_picture_and_its_mirror_image_alike(
     trained, tmp_path: Path, target: str
 ) -> None:
