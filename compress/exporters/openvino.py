@@ -7,6 +7,7 @@ from torch import nn
 
 from ...runtime.errors import BackendError
 from ...runtime.extras import needs_extra
+from ...runtime.untracked import untracked
 from ..quiet import quiet
 from . import Exported
 
@@ -16,12 +17,12 @@ class OpenVinoExporter:
 
     def export(self, network: nn.Module, input_size: tuple[int, int], folder: Path) -> Exported:
         """Write ``model_fp16.xml`` and ``model_fp16.bin``; see `Exporter.export`."""
-        with needs_extra("openvino"):
+        with needs_extra("openvino"), untracked():
             import openvino
         path = folder / "model_fp16.xml"
         example = torch.zeros(2, 3, *input_size)
         try:
-            with quiet():
+            with quiet(), untracked():
                 model = openvino.convert_model(
                     network, example_input=example, input=[-1, 3, *input_size]
                 )

@@ -7,6 +7,7 @@ import numpy as np
 
 from ...runtime.errors import BackendError
 from ...runtime.extras import needs_extra
+from ...runtime.untracked import untracked
 from ..exporters import Exported
 from ..quiet import quiet
 from . import CalibrationSet
@@ -19,12 +20,12 @@ class OpenVinoQuantizer:
 
     def quantize(self, source: Exported, calibration: CalibrationSet, folder: Path) -> Exported:
         """Write ``model_int8.xml`` and ``model_int8.bin``; see `quantize`."""
-        with needs_extra("compress"), quiet():
+        with needs_extra("compress"), quiet(), untracked():
             import nncf
             import openvino
         path = folder / "model_int8.xml"
         try:
-            with quiet():
+            with quiet(), untracked():
                 model = openvino.Core().read_model(str(source.files[0]))
                 quantized = nncf.quantize(
                     model,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..errors import BackendError
 from ..extras import needs_extra
 from ..manifest import Target
+from ..untracked import untracked
 from . import Pixels, as_laid_out
 
 
@@ -68,6 +69,7 @@ def _core() -> Any:
     when it is unloaded, and puts back the one it found, which another plugin may have freed
     since. The next signal then kills the process. A plugin that stays frees nothing.
     """
-    import openvino
+    with untracked():
+        import openvino
 
     return openvino.Core()
