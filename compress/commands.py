@@ -43,7 +43,12 @@ def compress_command(
         int, typer.Option(min=1, help="Training photos that INT8 ranges are measured on.")
     ] = 256,
     calibration: Annotated[
-        str, typer.Option(callback=_method, help=f"Of {', '.join(CALIBRATION_METHODS)}.")
+        str,
+        typer.Option(
+            callback=_method,
+            help=f"Of {', '.join(CALIBRATION_METHODS)}; OpenVINO knows no entropy, TFLite minmax "
+            "alone.",
+        ),
     ] = CALIBRATION_METHODS[0],
     max_drop: Annotated[
         float, typer.Option(help="Points of validation top-1 that a target may lose.")
