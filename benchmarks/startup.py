@@ -49,7 +49,7 @@ def main(
     model = str(bundle.target_files("onnx-int8")[0])
     birdedge = [sys.executable, "-m", "birdedge"]
     classify = [*birdedge, "classify", str(picture), "--threads", "2"]
-    commands: dict[str, list[str]] = {
+    commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
         "birdedge --help": [*birdedge, "--help"],
         "bare script": [sys.executable, "-c", BARE, model, str(picture), "2"],
