@@ -1,43 +1,161 @@
-"""`birdedge compress`; nothing heavy is imported until it runs."""
+"""`birdedge compress`, `prune` and `recover`; nothing heavy is imported until one of them runs."""
 
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..runtime.extras import needs_extra
-from .targets import CALIBRATION_METHODS, DEFAULT_TARGETS, TARGETS
+from .targets import CALIBRATION_METHODS, DEFAULT_TARGETS, TARGETS, Importance, Scope
 
 if TYPE_CHECKING:
-    from .compress import Compressed
+    from .latency import Deadline
+    from .prune import Pruning
 
 compress = typer.Typer(add_completion=False, rich_markup_mode=None)
+prune = typer.Typer(add_completion=False, rich_markup_mode=None)
+recover = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 def _targets(value: str) -> str:
-    names = [name.strip() for name in value.split(",")]
-    for name in names:
-        if name not in TARGETS:
-            raise typer.BadParameter(f"no target {name!r}; there are {', '.join(TARGETS)}")
+    names = [_one_of(TARGETS, "target")(name.strip()) for name in value.split(",")]
     return ",".join(dict.fromkeys(names))
 
 
-def _method(value: str) -> str:
-    if value not in CALIBRATION_METHODS:
-        raise typer.BadParameter(f"no method {value!r}; there are {', '.join(CALIBRATION_METHODS)}")
-    return value
+def _one_of(known: Collection[str], what: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value not in known:
+            raise typer.BadParameter(f"no {what} {value!r}; there are {', '.join(known)}")
+        return value
+
+    return check
+
+
+_Checkpoint = Annotated[
+    Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint of `birdedge train`.")
+]
+_Data = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The photos, if not where training found them."),
+]
+_Macs = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01, max=0.99, metavar="SHARE", help="Prune to this share of the multiply-adds."
+    ),
+]
+_Latency = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01, metavar="MS", help="Prune until a picture takes so many milliseconds here."
+    ),
+]
+_On = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        metavar="TARGET",
+        callback=_one_of(TARGETS, "target"),
+        help="What --latency is about.",
+    ),
+]
+_Importance = Annotated[
+    Importance, typer.Option(help="How channels are ranked; taylor looks at photos.")
+]
+_Scope = Annotated[
+    Scope,
+    typer.Option(
+        help="local takes the same share of every layer, global the least important anywhere."
+    ),
+]
+_Steps = Annotated[
+    int, typer.Option(min=1, metavar="N", help="How often taylor looks anew on the way.")
+]
+_RoundTo = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Keep channels in multiples of this.")
+]
+
+
+@prune.command()
+def prune_command(
+    checkpoint: _Checkpoint,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")],
+    macs: _Macs = None,
+    latency: _Latency = None,
+    on: _On = "onnx-int8",
+    importance: _Importance = "magnitude",
+    scope: _Scope = "local",
+    steps: _Steps = 4,
+    round_to: _RoundTo = 8,
+    data: _Data = None,
+) -> None:
+    """Take the least important channels out of a trained network.
+
+    What is lost in accuracy comes back with `birdedge recover`.
+    """
+    if (macs is None) == (latency is None):
+        raise typer.BadParameter("say how small: either --macs or --latency")
+    with needs_extra("compress"):
+        from .report import stages_table
+        from .shrink import measure, prune_checkpoint
+    pruning, deadline = _goal(macs, latency, on, importance, scope, steps, round_to)
+    prune_checkpoint(checkpoint, out, pruning, deadline, data, _say)
+    figures = measure({"as trained": checkpoint, "pruned": out}, data)
+    _print(stages_table(figures))
+    typer.echo(out)
+
+
+@recover.command()
+def recover_command(
+    pruned: Annotated[
+        Path, typer.Argument(metavar="PRUNED", help="A checkpoint of `birdedge prune`.")
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SETTING=VALUE", help="As for `birdedge train`: trainer.epochs=5"),
+    ] = None,
+    *,
+    parent: Annotated[
+        Path, typer.Option(metavar="CHECKPOINT", help="The network it was cut from: its teacher.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the run.")],
+    data: _Data = None,
+) -> None:
+    """Train a pruned network to answer as its parent does.
+
+    The same command again goes on where an interrupted one stopped.
+    """
+    with _training():
+        from .recover import recover as run
+
+        trained = run(pruned, parent, out, settings or [], data)
+    for name, value in sorted(trained.metrics.items()):
+        _say(f"{name:>18}  {value:.4f}")
+    typer.echo(trained.checkpoint)
 
 
 @compress.command()
 def compress_command(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of `birdedge train`.")],
+    checkpoint: _Checkpoint,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="BUNDLE", help="Folder to write.")],
     targets: Annotated[
         str, typer.Option(callback=_targets, help=f"Comma-separated, of {', '.join(TARGETS)}.")
     ] = ",".join(DEFAULT_TARGETS),
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The photos, if not where training found them."),
+    macs: _Macs = None,
+    latency: _Latency = None,
+    on: _On = "onnx-int8",
+    importance: _Importance = "magnitude",
+    scope: _Scope = "local",
+    steps: _Steps = 4,
+    round_to: _RoundTo = 8,
+    recover: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SETTING=VALUE",
+            help="Change how a pruned network is trained back: trainer.epochs=5; again for more.",
+        ),
     ] = None,
     calibration_photos: Annotated[
         int, typer.Option(min=1, help="Training photos that INT8 ranges are measured on.")
@@ -45,7 +163,7 @@ def compress_command(
     calibration: Annotated[
         str,
         typer.Option(
-            callback=_method,
+            callback=_one_of(CALIBRATION_METHODS, "method"),
             help=f"Of {', '.join(CALIBRATION_METHODS)}; OpenVINO knows no entropy, TFLite minmax "
             "alone.",
         ),
@@ -69,45 +187,91 @@ def compress_command(
             "for twice the computation.",
         ),
     ] = False,
+    data: _Data = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep the stages of pruning here; BUNDLE.work, until all is done, if not given.",
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print all figures as one JSON object.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an older bundle.")] = False,
 ) -> None:
     """Make a bundle for small computers from a checkpoint.
 
-    It is exported, quantized, verified on real photos and packaged, or nothing is written.
+    It is pruned and trained back if --macs or --latency is given, exported, quantized, verified on
+    real photos and packaged; or nothing is written but the stages of pruning, from which the same
+    command goes on.
     """
-    with needs_extra("compress"):
-        from .compress import Calibration
-        from .compress import compress as run
-
-    done = run(
-        checkpoint,
-        out,
-        targets=tuple(targets.split(",")),
-        data=data,
-        calibration=Calibration(calibration_photos, calibration),
-        max_drop=max_drop,
-        twin=twin,
-        mirror=mirror,
-        overwrite=force,
-        say=lambda line: typer.echo(line, err=True),
-    )
-    _show(done)
-    typer.echo(done.folder)
-
-
-def _show(done: "Compressed") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from .card import HEADINGS, row
-
-    table = Table(
-        title=done.manifest.id, box=None, header_style="dim", padding=(0, 1, 0, 0), pad_edge=False
-    )
-    for heading in HEADINGS:
-        table.add_column(
-            heading, justify="left" if heading == HEADINGS[0] else "right", no_wrap=True
+    if macs is not None and latency is not None:
+        raise typer.BadParameter("say how small: either --macs or --latency")
+    smaller = macs is not None or latency is not None
+    if smaller and twin is not None:
+        raise typer.BadParameter(
+            "with a twin, prune and recover both networks first (birdedge prune, recover)"
         )
-    for name, figures in done.figures.items():
-        table.add_row(*row(name, figures))
+    with _training():
+        from .compress import Calibration, Shrinking
+        from .compress import compress as run
+        from .report import as_json, stages_table, targets_table
+
+        shrinking = None
+        if smaller:
+            pruning, deadline = _goal(macs, latency, on, importance, scope, steps, round_to)
+            shrinking = Shrinking(pruning, deadline, tuple(recover or ()))
+        done = run(
+            checkpoint,
+            out,
+            targets=tuple(targets.split(",")),
+            shrinking=shrinking,
+            work=work,
+            data=data,
+            calibration=Calibration(calibration_photos, calibration),
+            max_drop=max_drop,
+            twin=twin,
+            mirror=mirror,
+            overwrite=force,
+            say=_say,
+        )
+    if done.stages:
+        _print(stages_table(done.stages))
+    _print(targets_table(done.manifest.id, done.figures))
+    typer.echo(as_json(done) if json else done.folder)
+
+
+def _goal(
+    macs: float | None,
+    latency: float | None,
+    on: str,
+    importance: Importance,
+    scope: Scope,
+    steps: int,
+    round_to: int,
+) -> tuple["Pruning", "Deadline | None"]:
+    from .latency import Deadline
+    from .prune import Pruning
+
+    pruning = Pruning(1.0 if macs is None else macs, importance, scope, steps, round_to)
+    return pruning, None if latency is None else Deadline(latency, on)
+
+
+@contextmanager
+def _training() -> Iterator[None]:
+    """What may train says what is wrong in one line, as `birdedge train` does."""
+    with needs_extra("compress"):
+        from ..train.reporting import one_line_errors
+    with one_line_errors(), needs_extra("compress"):
+        yield
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _print(table: object) -> None:
+    from rich.console import Console
+
     Console(stderr=True).print(table)

@@ -1,10 +1,11 @@
 """`birdedge compress`: a checkpoint in, one bundle out. The whole story is `compress`."""
 
 import shlex
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +14,23 @@ from torch import Tensor, nn
 
 from ..runtime.bundle import describe_file, new_bundle
 from ..runtime.errors import BackendError, CheckpointError
-from ..runtime.manifest import Manifest, Target
+from ..runtime.manifest import Manifest
 from ..train.checkpoint import CheckpointInfo, load_checkpoint
 from ..train.layouts import Photo
-from ..train.model import create_network
+from ..train.model import network_of
 from ..train.provenance import git_commit
 from .card import TargetFigures
 from .confidence import UNKNOWN_THRESHOLD, fit_temperature
-from .exporters import Exported, load_exporter
+from .latency import Deadline
+from .make import Made, Say, make_targets
 from .mirror import Mirrored
-from .package import Contents, Made, package
+from .package import Contents, package
 from .photos import Photos, batches, draw_by_class, labels_of
-from .quantizers import CalibrationSet, load_quantizer, quantize
+from .prune import Pruning
+from .quantizers import CalibrationSet, load_quantizer
+from .shrink import StageFigures, shrink
 from .targets import DEFAULT_TARGETS, TARGETS
 from .verify import REFERENCE, Logits, answers, verify
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,21 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Shrinking:
+    """Whether the network is made smaller first, and how.
+
+    Attributes:
+        pruning: which channels go.
+        deadline: decides how many, where it is given.
+        recovery: changes to ``configs/recover.yaml``, such as ``trainer.epochs=5``.
+    """
+
+    pruning: Pruning
+    deadline: Deadline | None = None
+    recovery: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Model:
     """A checkpoint, read back, with the photos it was trained and validated on."""
 
@@ -57,8 +74,7 @@ class _Model:
     def load(cls, checkpoint: Path, data: Path | None, mirror: bool) -> "_Model":
         info, weights = load_checkpoint(checkpoint)
         photos = Photos.of(info, data)
-        network = create_network(info.architecture, len(info.labels), **info.model_args)
-        network.load_state_dict(weights)
+        network = network_of(info, weights)
         return cls(info, weights, (Mirrored(network) if mirror else network).eval(), photos)
 
 
@@ -69,11 +85,13 @@ class Compressed:
     Attributes:
         folder: the bundle.
         manifest: what it says.
+        stages: what pruning and recovery did, if they were asked for.
         figures: of each target.
     """
 
     folder: Path
     manifest: Manifest
+    stages: dict[str, StageFigures]
     figures: dict[str, TargetFigures]
 
 
@@ -82,6 +100,8 @@ def compress(
     out: Path,
     *,
     targets: tuple[str, ...] = DEFAULT_TARGETS,
+    shrinking: Shrinking | None = None,
+    work: Path | None = None,
     data: Path | None = None,
     calibration: Calibration = Calibration(),
     max_drop: float = 0.5,
@@ -90,12 +110,15 @@ def compress(
     overwrite: bool = False,
     say: Say = lambda line: None,
 ) -> Compressed:
-    """Export, quantize, verify and package a trained network.
+    """Prune, recover, export, quantize, verify and package a trained network.
 
     Args:
         checkpoint: a file of `birdedge train`.
         out: the bundle's folder; nothing is written there unless all goes well.
         targets: names of `TARGETS`.
+        shrinking: prune and recover first, like this.
+        work: where the stages of shrinking are kept, so that the same call goes on from what is
+            there; beside `out`, and only until all went well, if not given.
         data: where the photos lie, if not where training found them.
         calibration: how INT8 ranges are found.
         max_drop: points of validation top-1 that a target may lose against the network.
@@ -108,7 +131,7 @@ def compress(
         say: told what goes on, a line at a time.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, or does not fit the data.
+        CheckpointError: the checkpoint is damaged, does not fit the data, or cannot be pruned.
         DataError: the photos are missing.
         BackendError: the network cannot be exported, quantized or run, or loses too much.
         BundleError: the bundle cannot be written.
@@ -125,18 +148,33 @@ def compress(
             "train a twin with photos held out (data.val_fraction=0.1) and give it with --twin"
         )
     photos = model.photos
-    with new_bundle(out, overwrite=overwrite) as draft, tempfile.TemporaryDirectory() as work:
+    stages: dict[str, StageFigures] = {}
+    with new_bundle(out, overwrite=overwrite) as draft, tempfile.TemporaryDirectory() as temporary:
         if not (photos.as_trained and judged.photos.as_trained):
             say(
                 f"warning: {photos.root} is not as it was in training, so photos that were trained "
                 "on may be among the validation photos and flatter their figures"
             )
-        made = _make_targets(model, targets, calibration, Path(work), say)
+        if shrinking is not None:
+            shrunk = shrink(
+                checkpoint,
+                work or _beside(out),
+                shrinking.pruning,
+                deadline=shrinking.deadline,
+                recovery=shrinking.recovery,
+                data=data,
+                say=say,
+            )
+            stages = shrunk.figures
+            judged = model = _Model.load(shrunk.checkpoint, data, mirror)
+        made = _make_targets(model, targets, calibration, Path(temporary), say)
         made_of_judged = made
         if judged is not model:
             say("the same for its twin")
-            (Path(work) / "twin").mkdir()
-            made_of_judged = _make_targets(judged, targets, calibration, Path(work) / "twin", say)
+            (Path(temporary) / "twin").mkdir()
+            made_of_judged = _make_targets(
+                judged, targets, calibration, Path(temporary) / "twin", say
+            )
 
         say(f"verifying on {len(judged.photos.val):,} validation photos")
         val = _answers(judged, made_of_judged, judged.photos.val)
@@ -158,11 +196,21 @@ def compress(
             "calibration_method": calibration.method,
             "mirrored": mirror,
         }
+        if stages:
+            record["pruning"] = model.info.pruning
+            record["stages"] = {name: asdict(item) for name, item in stages.items()}
         if twin is not None:
             record["twin"] = judged.info.provenance.model_dump(mode="json")
         about = Contents(model.info, model.weights, photos.name, temperature, record)
         manifest = package(draft, made, figures, about)
-    return Compressed(out, manifest, figures)
+    if work is None:
+        shutil.rmtree(_beside(out), ignore_errors=True)
+    return Compressed(out, manifest, stages, figures)
+
+
+def _beside(out: Path) -> Path:
+    """Where stages wait for the bundle they belong to."""
+    return out.with_name(out.name + ".work")
 
 
 def _load_twin(checkpoint: Path, model: _Model, data: Path | None, mirror: bool) -> _Model:
@@ -175,39 +223,14 @@ def _load_twin(checkpoint: Path, model: _Model, data: Path | None, mirror: bool)
 
 
 def _make_targets(
-    model: _Model,
-    targets: tuple[str, ...],
-    calibration: Calibration,
-    folder: Path,
-    say: Say,
+    model: _Model, targets: tuple[str, ...], calibration: Calibration, folder: Path, say: Say
 ) -> dict[str, Made]:
-    """Export each format once, and quantize where a target asks for it."""
-    exported: dict[str, Exported] = {}
-    made = {}
     drawn = None
     if any(TARGETS[name].quantized for name in targets):
         drawn = _draw(model, calibration)
         say(f"calibrating on {len(drawn.pictures)} photos, {drawn.method}")
-    for name in targets:
-        recipe = TARGETS[name]
-        if recipe.exporter not in exported:
-            say(f"exporting to {recipe.exporter}")
-            size = model.info.preprocess.input_size
-            exported[recipe.exporter] = load_exporter(recipe.exporter).export(
-                model.network, size, folder
-            )
-        result = exported[recipe.exporter]
-        if recipe.quantized and drawn is not None:
-            say(f"quantizing for {name}")
-            result = quantize(result, drawn, folder)
-        target = Target(
-            engine=result.engine,
-            files=tuple(describe_file(file) for file in result.files),
-            layout=result.layout,
-            golden_tolerance=recipe.tolerance,
-        )
-        made[name] = Made(result.files, target)
-    return made
+    size = model.info.preprocess.input_size
+    return make_targets(model.network, size, targets, drawn, folder, say)
 
 
 def _draw(model: _Model, calibration: Calibration) -> CalibrationSet:

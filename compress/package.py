@@ -17,11 +17,12 @@ from ..runtime.backends import default_threads, load_backend
 from ..runtime.bundle import ModelBundle, describe_file, write_manifest
 from ..runtime.errors import BundleError
 from ..runtime.golden import draw_golden_inputs, model_input, self_test, write_golden
-from ..runtime.manifest import Manifest, Target
+from ..runtime.manifest import Manifest
 from ..runtime.preprocess import Preprocess
 from ..train.checkpoint import CheckpointInfo
 from .card import CARD, TargetFigures, write_card
 from .confidence import UNKNOWN_THRESHOLD
+from .make import Made
 from .targets import TARGETS
 
 _CUB = "CUB-200-2011 allows research and non-commercial use; so do these weights."
@@ -33,19 +34,6 @@ LICENSES = {"cub100": _CUB, "cub200": _CUB}
 _FOLDERS = re.compile(r"(?<![\w.:/~-])/(?:[^/\s'\"]+/)+")
 
 _OTHER_LICENSE = "These weights may be used as the photos they were trained on allow."
-
-
-@dataclass(frozen=True)
-class Made:
-    """One target on its way into a bundle.
-
-    Attributes:
-        files: where they lie now, the one to open first.
-        target: what the manifest will say; tolerance and accuracy still to be filled in.
-    """
-
-    files: tuple[Path, ...]
-    target: Target
 
 
 @dataclass(frozen=True)

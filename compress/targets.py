@@ -1,6 +1,7 @@
 """The targets that `birdedge compress` can make, by name."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,6 @@ TARGETS = {
 DEFAULT_TARGETS = ("onnx-fp32", "onnx-int8")
 
 CALIBRATION_METHODS = ("minmax", "entropy", "percentile")
+
+Importance = Literal["magnitude", "taylor", "lamp"]
+Scope = Literal["local", "global"]

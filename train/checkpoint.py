@@ -1,6 +1,7 @@
 """A trained network as one safetensors file that says what it is."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ class CheckpointInfo(BaseModel):
         preprocess: how pictures reach the network.
         metrics: validation and test figures by name, such as ``val/top1``.
         provenance: how it was made.
+        pruning: how channels were taken out, if they were; the weights then have shapes of their
+            own, and `narrow` fits the architecture to them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +60,7 @@ class CheckpointInfo(BaseModel):
     preprocess: Preprocess
     metrics: dict[str, float] = {}
     provenance: Provenance = Provenance()
+    pruning: dict[str, Any] = {}
 
 
 def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> None:
@@ -79,15 +83,26 @@ def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
             weights.
     """
     weights, metadata = read_safetensors(path)
-    if _METADATA_KEY not in metadata:
+    info = checkpoint_info(path, metadata)
+    if info is None:
         raise CheckpointError(
             f"{path} holds weights alone; a checkpoint of `birdedge train` is needed"
         )
+    return info, weights
+
+
+def checkpoint_info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo | None:
+    """What a file's metadata say of it; None where they are not birdedge's.
+
+    Raises:
+        CheckpointError: the description is damaged.
+    """
+    if _METADATA_KEY not in metadata:
+        return None
     try:
-        info = CheckpointInfo.model_validate_json(metadata[_METADATA_KEY])
+        return CheckpointInfo.model_validate_json(metadata[_METADATA_KEY])
     except ValidationError as error:
         raise CheckpointError(f"{path}: its description is damaged: {error}") from error
-    return info, weights
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

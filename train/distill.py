@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from ..runtime.errors import CheckpointError
 from ..runtime.preprocess import Preprocess
 from .checkpoint import load_checkpoint
-from .model import create_network
+from .model import network_of
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,7 @@ def load_teacher(path: Path, classes: int) -> Teacher:
         raise CheckpointError(
             f"teacher {path} knows {len(info.labels)} classes, the data has {classes}"
         )
-    network = create_network(info.architecture, classes, **info.model_args)
-    network.load_state_dict(weights)
-    return Teacher(network, info.preprocess)
+    return Teacher(network_of(info, weights), info.preprocess)
 
 
 class Distillation:

@@ -1,6 +1,6 @@
 """timm networks, weights from a hub or a file, and folded batch norm brought back to life."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from timm.models import group_parameters
 from torch import Tensor, nn
 
 from ..runtime.errors import CheckpointError
-from .checkpoint import read_safetensors
+from .checkpoint import CheckpointInfo, checkpoint_info, read_safetensors
+from .narrow import narrow
 
 
 def create_network(
@@ -29,7 +30,8 @@ def create_network(
         classes: outputs of the classifier.
         pretrained: fetch timm's own weights from the model hub.
         init_from: take weights from this safetensors file instead; a classifier for another
-            number of classes is left at its fresh initialisation.
+            number of classes is left at its fresh initialisation. From a pruned checkpoint the
+            network takes the shapes too.
         model_args: passed on to ``timm.create_model``.
 
     Raises:
@@ -59,13 +61,35 @@ def create_network(
     return network
 
 
+def network_of(info: CheckpointInfo, weights: Mapping[str, Tensor]) -> nn.Module:
+    """A checkpoint's network, whether it was pruned or not, in evaluation mode.
+
+    Raises:
+        CheckpointError: the weights are not those of the architecture.
+    """
+    network = create_network(info.architecture, len(info.labels), **info.model_args)
+    if info.pruning:
+        narrow(network, weights)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the checkpoint's weights are not those of a {info.architecture} for "
+            f"{len(info.labels)} classes"
+        ) from error
+    return network.eval()
+
+
 def load_weights(network: nn.Module, path: Path) -> None:
     """Load a safetensors file into a network, but for a classifier of another size.
 
     Raises:
         CheckpointError: tensors are missing, or have other shapes than the network's.
     """
-    weights, _ = read_safetensors(path)
+    weights, metadata = read_safetensors(path)
+    info = checkpoint_info(path, metadata)
+    if info is not None and info.pruning:
+        narrow(network, weights)
     wanted = network.state_dict()
     head = classifier_name(network)
     for name in [name for name in weights if name.startswith(f"{head}.")]:
@@ -90,6 +114,18 @@ def load_weights(network: nn.Module, path: Path) -> None:
 def classifier_name(network: nn.Module) -> str:
     """Name of the last linear layer, as timm's ``default_cfg`` gives it."""
     return str(getattr(network, "default_cfg", {}).get("classifier", "classifier"))
+
+
+def classifier_of(network: nn.Module) -> nn.Linear:
+    """The last layer, which gives the logits.
+
+    Raises:
+        CheckpointError: it is not a single linear layer.
+    """
+    classifier = network.get_classifier()  # type: ignore[operator]
+    if not isinstance(classifier, nn.Linear):
+        raise CheckpointError("this network does not end in a single linear layer, its classifier")
+    return classifier
 
 
 def batch_norms(network: nn.Module) -> list[nn.BatchNorm2d]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..runtime.errors import CheckpointError
+from .model import classifier_of
 
 
 class Probe(BaseModel):
@@ -49,9 +49,7 @@ def fit_classifier(
     Raises:
         CheckpointError: the network does not end in a single linear layer.
     """
-    classifier = network.get_classifier()  # type: ignore[operator]
-    if not isinstance(classifier, nn.Linear):
-        raise CheckpointError("a linear probe needs a network that ends in one linear layer")
+    classifier = classifier_of(network)
     features, labels = _features(network, batches)
     # On features of unit variance one weight decay suits every network.
     mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)

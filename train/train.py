@@ -26,7 +26,13 @@ from torch import nn
 
 from ..runtime.preprocess import Preprocess
 from .augment import Augment
-from .checkpoint import CheckpointInfo, Provenance, save_checkpoint
+from .checkpoint import (
+    CheckpointInfo,
+    Provenance,
+    checkpoint_info,
+    read_safetensors,
+    save_checkpoint,
+)
 from .data import Batch, BirdData
 from .distill import Distillation, load_teacher
 from .layouts import Dataset, read_dataset, species_labels
@@ -115,6 +121,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
         preprocess=preprocess,
         metrics=metrics,
         provenance=_provenance(config, dataset, logger),
+        pruning=_pruning(_optional_path(config.model.init_from)),
     )
     checkpoint = folder / "checkpoint.safetensors"
     save_checkpoint(checkpoint, module.network, info)
@@ -126,7 +133,7 @@ def _network(config: DictConfig, classes: int) -> nn.Module:
         config.model.name,
         classes,
         pretrained=config.model.pretrained and config.resume is None,
-        init_from=None if config.resume else _optional_path(config.model.init_from),
+        init_from=_optional_path(config.model.init_from),
         **_plain(config.model.args),
     )
 
@@ -225,6 +232,15 @@ def _measure_best(trainer: L.Trainer, module: BirdModule, data: BirdData) -> dic
     if data.test_photos:
         figures |= dict(judge.test(module, data, verbose=False)[0])
     return {name: round(float(value), 5) for name, value in figures.items()}
+
+
+def _pruning(init_from: Path | None) -> dict[str, Any]:
+    """How the network that training began with was pruned, if it was."""
+    if init_from is None:
+        return {}
+    _, metadata = read_safetensors(init_from)
+    begun_with = checkpoint_info(init_from, metadata)
+    return {} if begun_with is None else begun_with.pruning
 
 
 def _provenance(config: DictConfig, dataset: Dataset, loggers: list[Logger]) -> Provenance:

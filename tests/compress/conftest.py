@@ -93,12 +93,23 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     fit_head(network, photos, preprocess)
     config = {
         "seed": 3,
+        "name": "shapes-tiny",
         "data": {
             "name": "shapes",
             "root": str(photos),
+            "species": None,
+            "batch_size": 16,
+            "workers": 0,
             "val_fraction": 0.3,
             "box_margin": 0.0,
         },
+        "model": {
+            "name": ARCHITECTURE,
+            "pretrained": False,
+            "init_from": None,
+            "args": MODEL_ARGS,
+        },
+        "preprocess": preprocess.model_dump(mode="json"),
     }
     info = CheckpointInfo(
         architecture=ARCHITECTURE,

@@ -1,0 +1,83 @@
+"""Recovery: a pruned network learns its parent's answers, in training's own loop.
+
+As in `Distillation`, on mixed views and without labels; what the parent was trained with decides
+the rest.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ..runtime.errors import CheckpointError
+from ..train.checkpoint import load_checkpoint
+from ..train.resume import LAST
+from ..train.train import CONFIGS, Trained, run
+
+
+def recover(
+    pruned: Path,
+    parent: Path,
+    folder: Path,
+    settings: Sequence[str] = (),
+    data: Path | None = None,
+) -> Trained:
+    """Train a pruned network to answer as its parent does.
+
+    An interrupted recovery goes on where it stopped when it is called again with the same folder.
+
+    Args:
+        pruned: checkpoint of the network to train.
+        parent: checkpoint of the network that it was cut from, or any other teacher.
+        folder: for the run; the checkpoint lies in it afterwards.
+        settings: changes to ``configs/recover.yaml``, such as ``trainer.epochs=5``.
+        data: where the photos lie, if not where training found them.
+
+    Raises:
+        CheckpointError: a checkpoint is damaged, or the two know other classes.
+        DataError: the photos are missing.
+        OmegaConfBaseException, ValidationError: a setting is wrong.
+    """
+    config = _configuration(pruned, parent, settings, data)
+    if (folder / LAST).is_file():
+        config.resume = str(folder)
+    return run(config, folder)
+
+
+def _configuration(
+    pruned: Path, parent: Path, settings: Sequence[str], data: Path | None
+) -> DictConfig:
+    of_pruned, _ = load_checkpoint(pruned)
+    of_parent, _ = load_checkpoint(parent)
+    if of_pruned.labels != of_parent.labels:
+        raise CheckpointError(f"{parent} cannot teach {pruned}: they know other classes")
+    if "data" not in of_parent.provenance.config:
+        raise CheckpointError(
+            f"{parent} does not say what it was trained on; make one with `birdedge train`"
+        )
+    defaults = OmegaConf.load(CONFIGS / "train.yaml")
+    assert isinstance(defaults, DictConfig)
+    for part in ("defaults", "hydra"):  # for Hydra alone
+        del defaults[part]
+    config = OmegaConf.merge(
+        defaults,
+        of_parent.provenance.config,
+        OmegaConf.load(CONFIGS / "recover.yaml"),
+        {
+            "name": f"{of_parent.provenance.config.get('name', 'network')}-recovered",
+            "model": {"pretrained": False, "init_from": str(pruned)},
+            "distill": {"teachers": [str(parent)]},
+        },
+        {} if data is None else {"data": {"root": str(data)}},
+    )
+    assert isinstance(config, DictConfig)
+    OmegaConf.set_struct(config, True)
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise OmegaConfBaseException(
+                f"{setting!r} is no setting; trainer.epochs=5 would be one"
+            )
+        OmegaConf.update(config, name, OmegaConf.from_dotlist([f"value={value}"])["value"])
+    return config

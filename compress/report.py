@@ -1,0 +1,72 @@
+"""The figures of a compression: for people as tables, for programs as JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from .card import HEADINGS, TargetFigures, row
+from .shrink import StageFigures
+
+if TYPE_CHECKING:
+    from .compress import Compressed
+
+STAGE_HEADINGS = ("stage", "MB", "MMAC", "parameters", "val", "agreement")
+
+
+def stage_row(name: str, figures: StageFigures) -> tuple[str, ...]:
+    """One stage's figures as text, in the order of `STAGE_HEADINGS`."""
+    return (
+        name,
+        f"{figures.megabytes:.2f}",
+        f"{figures.macs / 1e6:,.0f}",
+        f"{figures.parameters:,}",
+        f"{figures.top1:.1%}",
+        f"{figures.agreement:.1%}",
+    )
+
+
+def stages_table(figures: Mapping[str, StageFigures]) -> Table:
+    """What pruning and recovery did to a network."""
+    rows = [stage_row(name, item) for name, item in figures.items()]
+    return _table(None, STAGE_HEADINGS, rows)
+
+
+def targets_table(title: str, figures: Mapping[str, TargetFigures]) -> Table:
+    """What each target of a bundle can do."""
+    return _table(title, HEADINGS, [row(name, item) for name, item in figures.items()])
+
+
+def as_json(done: "Compressed") -> str:
+    """All figures of a compression as one line of JSON."""
+    return json.dumps(
+        {
+            "bundle": str(done.folder),
+            "id": done.manifest.id,
+            "stages": {name: asdict(item) for name, item in done.stages.items()},
+            "targets": {name: _target(item) for name, item in done.figures.items()},
+        }
+    )
+
+
+def _target(figures: TargetFigures) -> dict[str, object]:
+    parts = {"val": figures.val, "test": figures.test}
+    measured = {
+        name: {**asdict(part), "accuracy": part.accuracy.model_dump(mode="json")}
+        for name, part in parts.items()
+        if part is not None
+    }
+    return {"megabytes": figures.megabytes, **measured}
+
+
+def _table(title: str | None, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
+    table = Table(title=title, box=None, header_style="dim", padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in headings:
+        table.add_column(
+            heading, justify="left" if heading == headings[0] else "right", no_wrap=True
+        )
+    for cells in rows:
+        table.add_row(*cells)
+    return table

@@ -1,0 +1,197 @@
+"""Checkpoint in, smaller checkpoint out: prune, then recover, and what each did to the network."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import __version__
+from ..runtime.bundle import sha256
+from ..runtime.errors import CheckpointError
+from ..train.checkpoint import load_checkpoint, save_checkpoint
+from ..train.model import network_of
+from .cost import count_macs, count_parameters
+from .latency import Deadline, share_in_time
+from .make import Say
+from .photos import Photos, batches, draw_by_class, labels_of
+from .prune import Pruning, prune
+from .recover import recover
+from .stages import stage
+from .verify import Logits, torch_runner
+
+CHECKPOINT = "checkpoint.safetensors"
+
+_TAYLOR_PHOTOS = 256
+
+
+@dataclass(frozen=True)
+class StageFigures:
+    """What a network is after a stage.
+
+    Attributes:
+        megabytes: size of its weights as float32, in 10^6 bytes.
+        macs: multiply-adds of one picture.
+        parameters: weights and biases.
+        top1: share of the validation photos that it names right.
+        agreement: share of them to which it gives the unpruned network's first answer.
+    """
+
+    megabytes: float
+    macs: int
+    parameters: int
+    top1: float
+    agreement: float
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """What `shrink` made.
+
+    Attributes:
+        checkpoint: of the smaller network.
+        figures: of the network as it came and after each stage, by name.
+    """
+
+    checkpoint: Path
+    figures: dict[str, StageFigures]
+
+
+def shrink(
+    checkpoint: Path,
+    work: Path,
+    pruning: Pruning,
+    *,
+    deadline: Deadline | None = None,
+    recovery: Sequence[str] | None = (),
+    data: Path | None = None,
+    say: Say = lambda line: None,
+) -> Shrunk:
+    """Prune a checkpoint and train it back; what was done before is not done again.
+
+    Args:
+        checkpoint: a file of `birdedge train`.
+        work: where each stage leaves its folder.
+        pruning: see `prune_checkpoint`.
+        deadline: see `prune_checkpoint`.
+        recovery: changes to ``configs/recover.yaml``; None leaves the network as pruning left it.
+        data: where the photos lie, if not where training found them.
+        say: told what goes on, a line at a time.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or its network cannot be pruned like that.
+        DataError: the photos are missing.
+        BirdedgeError: a stage's folder cannot be written.
+    """
+    made_from: dict[str, Any] = {
+        "birdedge": __version__, "checkpoint": sha256(checkpoint), "data": str(data or ""),
+        "pruning": asdict(pruning), "deadline": asdict(deadline) if deadline else None,
+    }  # fmt: skip
+    stages = {"as trained": checkpoint}
+
+    def prune_into(folder: Path) -> dict[str, Any]:
+        say("pruning")
+        prune_checkpoint(checkpoint, folder / CHECKPOINT, pruning, deadline, data, say)
+        return {}
+
+    stage(work / "pruned", made_from, prune_into)
+    stages["pruned"] = last = work / "pruned" / CHECKPOINT
+
+    if recovery is not None:
+        made_from = {**made_from, "recovery": list(recovery)}
+
+        def recover_into(folder: Path) -> dict[str, Any]:
+            say("recovering")
+            recover(last, checkpoint, folder, recovery, data)
+            return {}
+
+        stage(work / "recovered", made_from, recover_into)
+        stages["recovered"] = work / "recovered" / CHECKPOINT
+
+    def measure_into(_: Path) -> dict[str, Any]:
+        say("measuring what each stage did")
+        return {name: asdict(item) for name, item in measure(stages, data).items()}
+
+    figures = stage(work / "measured", made_from, measure_into)
+    return Shrunk(
+        [*stages.values()][-1], {name: StageFigures(**item) for name, item in figures.items()}
+    )
+
+
+def prune_checkpoint(
+    checkpoint: Path,
+    out: Path,
+    pruning: Pruning,
+    deadline: Deadline | None = None,
+    data: Path | None = None,
+    say: Say = lambda line: None,
+) -> None:
+    """Prune a checkpoint's network into another checkpoint.
+
+    Args:
+        checkpoint: a file of `birdedge train`.
+        out: the file to write; an older one is replaced.
+        pruning: which channels go, and how many.
+        deadline: decides how many, where it is given.
+        data: where the photos lie, if not where training found them.
+        say: told what goes on, a line at a time.
+
+    Raises:
+        CheckpointError: see `prune` and `share_in_time`; or the checkpoint is damaged.
+        DataError: photos are needed and missing.
+        BackendError: the network cannot be timed.
+    """
+    info, weights = load_checkpoint(checkpoint)
+    network = network_of(info, weights)
+
+    def labelled() -> Iterator[tuple[Tensor, Tensor]]:
+        photos = Photos.of(info, data)
+        drawn = draw_by_class(photos.train, _TAYLOR_PHOTOS)
+        labels = torch.from_numpy(labels_of(drawn))
+        for pictures in batches(drawn, info.preprocess, photos.box_margin):
+            images = torch.from_numpy(info.preprocess.normalise(pictures)).permute(0, 3, 1, 2)
+            yield images, labels[: len(images)]
+            labels = labels[len(images) :]
+
+    if deadline is not None:
+        share = share_in_time(network, info.preprocess, pruning, deadline, labelled, say)
+        pruning = replace(pruning, macs=share)
+    prune(network, info.preprocess.input_size, pruning, labelled)
+    record = {"parent_sha256": sha256(checkpoint), **asdict(pruning)}
+    save_checkpoint(out, network, info.model_copy(update={"pruning": record, "metrics": {}}))
+
+
+def measure(checkpoints: Mapping[str, Path], data: Path | None = None) -> dict[str, StageFigures]:
+    """Figures of networks on the validation photos of the first one.
+
+    Raises:
+        CheckpointError: one is damaged, or there are no validation photos.
+    """
+    first, _ = load_checkpoint(next(iter(checkpoints.values())))
+    photos = Photos.of(first, data)
+    if not photos.val:
+        raise CheckpointError("no photos were held out from training, so nothing can be measured")
+    labels = labels_of(photos.val)
+    pictures = np.concatenate([*batches(photos.val, first.preprocess, photos.box_margin)])
+    figures: dict[str, StageFigures] = {}
+    reference = None
+    for name, checkpoint in checkpoints.items():
+        info, weights = load_checkpoint(checkpoint)
+        network = network_of(info, weights)
+        run = torch_runner(network, info.preprocess)
+        logits: Logits = np.concatenate(
+            [run(pictures[start : start + 32]) for start in range(0, len(pictures), 32)]
+        )
+        answers = logits.argmax(axis=1)
+        reference = answers if reference is None else reference
+        figures[name] = StageFigures(
+            megabytes=sum(tensor.nbytes for tensor in weights.values()) / 1e6,
+            macs=count_macs(network, info.preprocess.input_size),
+            parameters=count_parameters(network),
+            top1=float((answers == labels).mean()),
+            agreement=float((answers == reference).mean()),
+        )
+    return figures

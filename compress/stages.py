@@ -1,0 +1,63 @@
+"""Stages of a compression: folders that are made once, and kept when a later stage fails."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..runtime.errors import BirdedgeError
+
+_INPUTS, _RESULT = "inputs.json", "result.json"
+
+Make = Callable[[Path], dict[str, Any]]
+
+
+def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]:
+    """Make a stage's folder, unless it was made before from the same inputs.
+
+    A stage that is interrupted leaves its folder under the name ``FOLDER.partial``. The next try
+    gets it back as it was, if its inputs are still the same, and may go on from there.
+
+    Args:
+        folder: to be made, whole or not at all.
+        inputs: all that decides what comes out, as JSON.
+        make: writes the stage's files into an existing folder and returns its result, as JSON.
+
+    Returns:
+        What `make` returned, now or then.
+
+    Raises:
+        BirdedgeError: the folder cannot be written.
+    """
+    wanted = json.loads(json.dumps(inputs))
+    if _read(folder / _INPUTS) == wanted:
+        result = _read(folder / _RESULT)
+        if result is not None:
+            return result
+    partial = folder.with_name(folder.name + ".partial")
+    try:
+        if _read(partial / _INPUTS) != wanted:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            _write(partial / _INPUTS, wanted)
+        result = make(partial)
+        _write(partial / _RESULT, result)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    except OSError as error:
+        raise BirdedgeError(f"cannot write {folder}: {error.strerror or error}") from error
+    return result
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None where there is no whole one."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")

@@ -1,0 +1,186 @@
+"""Pruned networks learn back, in training's own loop; `birdedge compress` does it all in one go."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from birdedge.compress import shrink as shrinking
+from birdedge.compress.commands import compress, prune, recover
+from birdedge.compress.prune import Pruning
+from birdedge.compress.recover import recover as run
+from birdedge.compress.shrink import prune_checkpoint, shrink
+from birdedge.runtime.bundle import ModelBundle
+from birdedge.runtime.errors import CheckpointError
+from birdedge.train.checkpoint import load_checkpoint
+from birdedge.train.model import network_of
+
+QUICK = [
+    "trainer.epochs=1", "trainer.accelerator=cpu", "trainer.precision=32-true",
+    "data.batch_size=16", "data.workers=0", "wandb.mode=disabled",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pruned(trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("pruned") / "pruned.safetensors"
+    prune_checkpoint(trained.path, out, Pruning(0.7))
+    return out
+
+
+def answers(checkpoint: Path, pictures: torch.Tensor) -> torch.Tensor:
+    with torch.inference_mode():
+        logits: torch.Tensor = network_of(*load_checkpoint(checkpoint))(pictures)
+    return logits.softmax(dim=1)
+
+
+def test_recovery_brings_a_pruned_network_nearer_to_its_parent(
+    trained, pruned: Path, tmp_path: Path
+) -> None:
+    settings = [*QUICK, "trainer.epochs=12", "optimizer.lr=0.003", "trainer.ema_decay=0.5"]
+    done = run(pruned, trained.path, tmp_path / "run", settings)
+
+    torch.manual_seed(0)
+    pictures = torch.randn(64, 3, 64, 64) * 0.5
+    parent = answers(trained.path, pictures)
+    before = (answers(pruned, pictures) - parent).abs().mean()
+    after = (answers(done.checkpoint, pictures) - parent).abs().mean()
+    assert after < 0.6 * before
+    info, _ = load_checkpoint(done.checkpoint)
+    assert info.pruning == load_checkpoint(pruned)[0].pruning
+    assert info.provenance.config["distill"]["teachers"] == [str(trained.path)]
+
+
+def test_an_interrupted_recovery_goes_on_to_the_same_weights(
+    trained, pruned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = [*QUICK, "trainer.epochs=2"]
+    whole = run(pruned, trained.path, tmp_path / "whole", settings)
+    steps = 0
+
+    def stop_in_the_second_epoch(*arguments: object) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 4:  # of three an epoch
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "birdedge.train.module.BirdModule.on_train_batch_start", stop_in_the_second_epoch
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run(pruned, trained.path, tmp_path / "half", settings)
+    assert (tmp_path / "half" / "last.ckpt").is_file()
+    resumed = run(pruned, trained.path, tmp_path / "half", settings)
+
+    _, expected = load_checkpoint(whole.checkpoint)
+    _, weights = load_checkpoint(resumed.checkpoint)
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("trainer.epoch=5", "Key 'epoch' is not in struct"),
+        ("trainer.epochs", "'trainer.epochs' sets nothing"),
+        ("trainer.epochs=many", "trainer.epochs: Input should be a valid integer"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_code_2(
+    trained, pruned: Path, tmp_path: Path, setting: str, message: str
+) -> None:
+    arguments = [str(pruned), setting, "--parent", str(trained.path), "-o", str(tmp_path / "run")]
+    result = CliRunner().invoke(recover, arguments)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_parent_of_other_classes_is_refused(trained, pruned: Path, tmp_path: Path) -> None:
+    info, _ = load_checkpoint(trained.path)
+    other = tmp_path / "other.safetensors"
+    from birdedge.train.checkpoint import save_checkpoint
+
+    save_checkpoint(other, trained.network, info.model_copy(update={"labels": info.labels[::-1]}))
+    with pytest.raises(CheckpointError, match=r"cannot teach .*: they know other classes"):
+        run(pruned, other, tmp_path / "run", QUICK)
+
+
+def test_commands_print_the_path_alone_and_figures_beside(trained, tmp_path: Path) -> None:
+    out = tmp_path / "pruned.safetensors"
+    result = CliRunner().invoke(prune, [str(trained.path), "-o", str(out), "--macs", "0.6"])
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{out}\n"
+    assert "as trained" in result.stderr and "pruned" in result.stderr
+
+    run_folder = tmp_path / "run"
+    arguments = [str(out), "--parent", str(trained.path), "-o", str(run_folder), *QUICK]
+    result = CliRunner().invoke(recover, arguments)
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{run_folder / 'checkpoint.safetensors'}\n"
+
+
+@pytest.mark.parametrize(
+    "goal", [[], ["--macs", "0.5", "--latency", "3"], ["--macs", "1.5"], ["--importance", "luck"]]
+)
+def test_a_goal_that_makes_no_sense_is_wrong_usage(goal: list[str], tmp_path: Path) -> None:
+    result = CliRunner().invoke(prune, ["x.safetensors", "-o", str(tmp_path / "y"), *goal])
+    assert result.exit_code == 2
+
+
+def test_what_was_done_is_not_done_again(
+    trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("pruned again")
+
+    work = tmp_path / "work"
+    first = shrink(trained.path, work, Pruning(0.7), recovery=QUICK)
+    monkeypatch.setattr(shrinking, "prune", never)
+    again = shrink(trained.path, work, Pruning(0.7), recovery=QUICK)
+    assert again == first
+    assert list(first.figures) == ["as trained", "pruned", "recovered"]
+
+    # What pruning gave is of use even when recovery is wanted otherwise.
+    shutil.rmtree(work / "recovered")
+    shrink(trained.path, work, Pruning(0.7), recovery=[*QUICK, "optimizer.lr=0.001"])
+    with pytest.raises(AssertionError, match="pruned again"):
+        shrink(trained.path, work, Pruning(0.6), recovery=QUICK)
+
+
+def test_compress_prunes_recovers_and_packages(trained, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    settings = [item for setting in QUICK for item in ("--recover", setting)]
+    result = CliRunner().invoke(
+        compress,
+        [str(trained.path), "-o", str(out), "--macs", "0.7", *settings, "--max-drop", "50",
+         "--calibration-photos", "12", "--json"],
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["stages"]["recovered"]["macs"] <= 0.7 * report["stages"]["as trained"]["macs"]
+    assert set(report["targets"]) == {"onnx-fp32", "onnx-int8"}
+    compression = ModelBundle.load(out).manifest.provenance["compression"]
+    assert compression["stages"] == report["stages"]
+    assert compression["pruning"]["macs"] == 0.7
+    assert not (tmp_path / "bundle.work").exists()
+
+
+def test_a_compression_that_fails_keeps_its_stages_and_no_bundle(trained, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    settings = [item for setting in QUICK for item in ("--recover", setting)]
+    arguments = [str(trained.path), "-o", str(out), "--macs", "0.7", *settings]
+    result = CliRunner().invoke(
+        compress, [*arguments, "--max-drop", "-101", "--calibration-photos", "12"]
+    )
+
+    assert result.exit_code == 1
+    assert not out.exists()
+    kept = {path.name for path in (tmp_path / "bundle.work").iterdir()}
+    assert kept == {"pruned", "recovered", "measured"}

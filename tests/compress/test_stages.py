@@ -1,0 +1,74 @@
+"""Stages are made once, survive an interruption, and are made anew for other inputs."""
+
+from pathlib import Path
+
+import pytest
+
+from birdedge.compress.stages import stage
+from birdedge.runtime.errors import BirdedgeError
+
+
+class Maker:
+    def __init__(self, fails: bool = False) -> None:
+        self.calls: list[list[str]] = []
+        self.fails = fails
+
+    def __call__(self, folder: Path) -> dict[str, int]:
+        self.calls.append(sorted(path.name for path in folder.glob("*.txt")))
+        (folder / "half.txt").write_text("half")
+        if self.fails:
+            raise KeyboardInterrupt
+        (folder / "whole.txt").write_text("whole")
+        return {"calls": len(self.calls)}
+
+
+def test_a_stage_is_made_once(tmp_path: Path) -> None:
+    make = Maker()
+    first = stage(tmp_path / "a", {"macs": 0.5}, make)
+    again = stage(tmp_path / "a", {"macs": 0.5}, make)
+
+    assert first == again == {"calls": 1}
+    assert (tmp_path / "a" / "whole.txt").read_text() == "whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_stage_of_other_inputs_is_made_anew(tmp_path: Path) -> None:
+    make = Maker()
+    stage(tmp_path / "a", {"macs": 0.5}, make)
+    stage(tmp_path / "a", {"macs": 0.6}, make)
+
+    assert make.calls == [[], []]
+
+
+def test_an_interrupted_stage_gets_back_what_it_had(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        stage(tmp_path / "a", {"macs": 0.5}, Maker(fails=True))
+    assert not (tmp_path / "a").exists()
+
+    make = Maker()
+    stage(tmp_path / "a", {"macs": 0.5}, make)
+    assert make.calls == [["half.txt"]]
+
+
+def test_an_interrupted_stage_of_other_inputs_begins_with_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        stage(tmp_path / "a", {"macs": 0.5}, Maker(fails=True))
+
+    make = Maker()
+    stage(tmp_path / "a", {"macs": 0.6}, make)
+    assert make.calls == [[]]
+
+
+def test_a_damaged_result_is_made_anew(tmp_path: Path) -> None:
+    make = Maker()
+    stage(tmp_path / "a", {}, make)
+    (tmp_path / "a" / "result.json").write_text("{")
+    stage(tmp_path / "a", {}, make)
+
+    assert len(make.calls) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BirdedgeError, match=r"cannot write .*file/a: Not a directory"):
+        stage(tmp_path / "file" / "a", {}, Maker())
