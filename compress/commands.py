@@ -262,7 +262,8 @@ def _goal(
 def _training() -> Iterator[None]:
     """What may train says what is wrong in one line, as `birdedge train` does."""
     with needs_extra("compress"):
-        from ..train.reporting import one_line_errors
+        from ..train.reporting import hush_lightning, one_line_errors
+    hush_lightning()
     with one_line_errors(), needs_extra("compress"):
         yield
 

@@ -1,6 +1,8 @@
 """What goes wrong under Hydra, said in one line."""
 
+import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +12,20 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from ..runtime.errors import BirdedgeError
+
+# Of Lightning: the run's folder is there before it and not empty, and PyTorch has moved on.
+_IDLE_WARNINGS = (
+    ".* directory .* exists and is not empty",
+    ".*isinstance.treespec, LeafSpec.* is deprecated",
+    "The number of training batches .* is smaller than the logging interval",
+)
+
+
+def hush_lightning() -> None:
+    """Let Lightning tell what is wrong, not which processors are missing, nor its tips."""
+    for message in _IDLE_WARNINGS:
+        warnings.filterwarnings("ignore", message)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
 @contextmanager

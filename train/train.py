@@ -3,7 +3,6 @@
 import os
 import shlex
 import sys
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,18 +39,11 @@ from .model import create_network, has_folded_batch_norm, restore_batch_norm
 from .module import BirdModule, Optimizer
 from .probe import Probe, fit_classifier
 from .provenance import data_digest, git_commit
-from .reporting import one_line_errors
+from .reporting import hush_lightning, one_line_errors
 from .resume import LAST, BestCheckpoint, LastCheckpoint, resume_from
 from .settings import Distill, Loop
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-
-# Of Lightning: Hydra has made the run's folder and begun to fill it, and PyTorch has moved on.
-_IDLE_WARNINGS = (
-    ".* directory .* exists and is not empty",
-    ".*isinstance.treespec, LeafSpec.* is deprecated",
-    "The number of training batches .* is smaller than the logging interval",
-)
 
 # ${birdedge_configs:FILE} names a file that ships beside the configuration, wherever that lies.
 OmegaConf.register_new_resolver("birdedge_configs", lambda name: str(CONFIGS / name), replace=True)
@@ -284,8 +276,7 @@ def _job(config: DictConfig) -> float:
 
 def main() -> None:
     """Train as the command line says: exit code 0, 1 when it failed, 2 for a wrong setting."""
-    for message in _IDLE_WARNINGS:
-        warnings.filterwarnings("ignore", message)
+    hush_lightning()
     # Otherwise Hydra reports a mistyped setting itself, with hints about its own tracebacks.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with one_line_errors():
