@@ -90,6 +90,11 @@ def write_card(
     photos = ", ".join(dict.fromkeys(item.reported.accuracy.data for item in figures.values()))
     compression = manifest.provenance["compression"]
     chosen = _BY_TWIN if "twin" in compression else _BY_ITSELF
+    in_float = "".join(
+        f"Of {name} these layers stayed in float, to keep within the accepted loss: "
+        f"{', '.join(layers)}.\n"
+        for name, layers in compression["in_float"].items()
+    )
     mirrored = _MIRRORED if compression["mirrored"] else ""
     rows = "\n".join(f"| {' | '.join(row(name, item))} |" for name, item in figures.items())
     return f"""# {manifest.id}
@@ -121,7 +126,7 @@ Val and test are top-1 accuracy, "unknown" or not. Named are the photos whose an
 "unknown" (coverage); of those, so many got the right name (selective accuracy). Agreement is with
 the float network in PyTorch. ECE is the expected calibration error (15 bins) after dividing the
 logits by the temperature {manifest.temperature:g}. {chosen} Test photos chose nothing.
-
+{in_float}
 ## Limits
 - It knows its {len(manifest.labels)} species alone. Of any other bird, and of pictures without a
   bird, it still names the most similar species, unless the answer is less probable than

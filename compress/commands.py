@@ -169,7 +169,11 @@ def compress_command(
         ),
     ] = CALIBRATION_METHODS[0],
     max_drop: Annotated[
-        float, typer.Option(help="Points of validation top-1 that a target may lose.")
+        float,
+        typer.Option(
+            help="Points of validation top-1 that a target may lose; layers of INT8 targets go "
+            "back to float to keep to it."
+        ),
     ] = 0.5,
     twin: Annotated[
         Path | None,

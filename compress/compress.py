@@ -4,33 +4,32 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from ..runtime.bundle import describe_file, new_bundle
 from ..runtime.errors import BackendError, CheckpointError
 from ..runtime.manifest import Manifest
-from ..train.checkpoint import CheckpointInfo, load_checkpoint
 from ..train.layouts import Photo
-from ..train.model import network_of
 from ..train.provenance import git_commit
 from .card import TargetFigures
 from .confidence import UNKNOWN_THRESHOLD, fit_temperature
+from .exporters import Exported
 from .latency import Deadline
-from .make import Made, Say, make_targets
-from .mirror import Mirrored
+from .make import Made, Quantization, Say, make_targets
+from .model import Model, load_twin
 from .package import Contents, package
 from .photos import Photos, batches, draw_by_class, labels_of
 from .prune import Pruning
 from .quantizers import CalibrationSet, load_quantizer
 from .shrink import StageFigures, shrink
 from .targets import DEFAULT_TARGETS, TARGETS
-from .verify import REFERENCE, Logits, answers, verify
+from .verify import REFERENCE, Logits, answers, run_exported, verify
 
 
 @dataclass(frozen=True)
@@ -59,23 +58,6 @@ class Shrinking:
     pruning: Pruning
     deadline: Deadline | None = None
     recovery: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Model:
-    """A checkpoint, read back, with the photos it was trained and validated on."""
-
-    info: CheckpointInfo
-    weights: Mapping[str, Tensor]
-    network: nn.Module
-    photos: Photos
-
-    @classmethod
-    def load(cls, checkpoint: Path, data: Path | None, mirror: bool) -> "_Model":
-        info, weights = load_checkpoint(checkpoint)
-        photos = Photos.of(info, data)
-        network = network_of(info, weights)
-        return cls(info, weights, (Mirrored(network) if mirror else network).eval(), photos)
 
 
 @dataclass(frozen=True)
@@ -121,7 +103,8 @@ def compress(
             there; beside `out`, and only until all went well, if not given.
         data: where the photos lie, if not where training found them.
         calibration: how INT8 ranges are found.
-        max_drop: points of validation top-1 that a target may lose against the network.
+        max_drop: points of validation top-1 that a target may lose against the network; layers of
+            an INT8 target go back to float until it keeps to that.
         twin: a checkpoint that was trained alike, but with validation photos held out. A network
             that learned from all photos has none left to be judged by; whatever validation decides
             (temperature, whether a target loses too much) the twin decides for it.
@@ -140,8 +123,8 @@ def compress(
     for name in targets:
         if TARGETS[name].quantized:
             load_quantizer(TARGETS[name].exporter, calibration.method)
-    model = _Model.load(checkpoint, data, mirror)
-    judged = model if twin is None else _load_twin(twin, model, data, mirror)
+    model = Model.load(checkpoint, data, mirror)
+    judged = model if twin is None else load_twin(twin, model, data, mirror)
     if not judged.photos.val:
         raise CheckpointError(
             "this network learned from all photos, so none are left to fit the temperature on; "
@@ -166,15 +149,14 @@ def compress(
                 say=say,
             )
             stages = shrunk.figures
-            judged = model = _Model.load(shrunk.checkpoint, data, mirror)
-        made = _make_targets(model, targets, calibration, Path(temporary), say)
-        made_of_judged = made
+            judged = model = Model.load(shrunk.checkpoint, data, mirror)
+        quantization = _quantization(judged, targets, calibration, max_drop, say)
+        made = made_of_judged = _make(judged, targets, quantization, Path(temporary), say)
         if judged is not model:
-            say("the same for its twin")
-            (Path(temporary) / "twin").mkdir()
-            made_of_judged = _make_targets(
-                judged, targets, calibration, Path(temporary) / "twin", say
-            )
+            say("that was its twin; now the network itself")
+            quantization = _quantization(model, targets, calibration, max_drop, say, made)
+            (Path(temporary) / "itself").mkdir()
+            made = _make(model, targets, quantization, Path(temporary) / "itself", say)
 
         say(f"verifying on {len(judged.photos.val):,} validation photos")
         val = _answers(judged, made_of_judged, judged.photos.val)
@@ -195,6 +177,7 @@ def compress(
             "calibration_photos": min(calibration.photos, len(photos.train)),
             "calibration_method": calibration.method,
             "mirrored": mirror,
+            "in_float": {name: item.in_float for name, item in made.items() if item.in_float},
         }
         if stages:
             record["pruning"] = model.info.pruning
@@ -213,36 +196,60 @@ def _beside(out: Path) -> Path:
     return out.with_name(out.name + ".work")
 
 
-def _load_twin(checkpoint: Path, model: _Model, data: Path | None, mirror: bool) -> _Model:
-    """Load a twin, and see that it is one."""
-    twin = _Model.load(checkpoint, data, mirror)
-    for name in ("architecture", "model_args", "labels", "preprocess"):
-        if getattr(twin.info, name) != getattr(model.info, name):
-            raise CheckpointError(f"{checkpoint} is no twin: its {name} differs")
-    return twin
-
-
-def _make_targets(
-    model: _Model, targets: tuple[str, ...], calibration: Calibration, folder: Path, say: Say
+def _make(
+    model: Model,
+    targets: tuple[str, ...],
+    quantization: Quantization | None,
+    folder: Path,
+    say: Say,
 ) -> dict[str, Made]:
-    drawn = None
-    if any(TARGETS[name].quantized for name in targets):
-        drawn = _draw(model, calibration)
-        say(f"calibrating on {len(drawn.pictures)} photos, {drawn.method}")
     size = model.info.preprocess.input_size
-    return make_targets(model.network, size, targets, drawn, folder, say)
+    return make_targets(model.network, size, targets, quantization, folder, say)
 
 
-def _draw(model: _Model, calibration: Calibration) -> CalibrationSet:
-    """The calibration set: photos of all classes that the network learned from."""
+def _quantization(
+    model: Model,
+    targets: tuple[str, ...],
+    calibration: Calibration,
+    max_drop: float,
+    say: Say,
+    made_of_twin: Mapping[str, Made] = MappingProxyType({}),
+) -> Quantization | None:
+    """How a network is quantized: within the budget, or with the layers that suited its twin."""
+    if not any(TARGETS[name].quantized for name in targets):
+        return None
     drawn = draw_by_class(model.photos.train, calibration.photos)
+    say(f"calibrating on {len(drawn)} photos, {calibration.method}")
     preprocess = model.info.preprocess
     pictures = [*batches(drawn, preprocess, model.photos.box_margin)]
-    return CalibrationSet(np.concatenate(pictures), preprocess, calibration.method)
+    photos = CalibrationSet(np.concatenate(pictures), preprocess, calibration.method)
+    settled = {name: item.in_float for name, item in made_of_twin.items()}
+    drop = _drop_of(model) if not settled else lambda model: 0.0
+    return Quantization(photos, max_drop, drop, settled)
+
+
+def _drop_of(model: Model) -> Callable[[Exported], float]:
+    """What measures the points of validation top-1 that a version of the network has lost."""
+    preprocess = model.info.preprocess
+    pictures = np.concatenate([*batches(model.photos.val, preprocess, model.photos.box_margin)])
+    labels = labels_of(model.photos.val)
+    (reference,) = answers(model.network, {}, preprocess, np.array_split(pictures, 10)).values()
+    right = float((reference.argmax(axis=1) == labels).mean())
+
+    def drop(exported: Exported) -> float:
+        logits = run_exported(exported, preprocess, pictures)
+        return _points(right - float((logits.argmax(axis=1) == labels).mean()))
+
+    return drop
+
+
+def _points(share: float) -> float:
+    """Rounded, so that one of 200 photos is 0.5 points and not a hair more."""
+    return round(share * 100, 6)
 
 
 def _answers(
-    model: _Model, made: Mapping[str, Made], photos: tuple[Photo, ...]
+    model: Model, made: Mapping[str, Made], photos: tuple[Photo, ...]
 ) -> dict[str, Logits]:
     targets = {name: (item.files, item.target) for name, item in made.items()}
     preprocess = model.info.preprocess
@@ -257,13 +264,13 @@ def _check_drop(
     max_drop: float,
 ) -> None:
     right = {name: float((logits[name].argmax(axis=1) == labels).mean()) for name in logits}
-    for name in made:
-        drop = (right[REFERENCE] - right[name]) * 100
-        # Rounded, so that one of 200 photos is 0.5 points and not a hair more.
-        if round(drop, 6) > max_drop:
+    for name, item in made.items():
+        drop = _points(right[REFERENCE] - right[name])
+        if drop > max_drop:
+            even = f", even with {len(item.in_float)} layers in float" if item.in_float else ""
             raise BackendError(
                 f"{name} loses {drop:.1f} points of validation top-1 ({right[REFERENCE]:.1%} -> "
-                f"{right[name]:.1%}), more than --max-drop {max_drop:g}; try another "
+                f"{right[name]:.1%}){even}, more than --max-drop {max_drop:g}; try another "
                 "--calibration, more --calibration-photos, or allow it"
             )
 

@@ -12,7 +12,7 @@ from torch import nn
 from ..runtime.errors import CheckpointError
 from ..runtime.golden import draw_golden_inputs
 from ..runtime.preprocess import Preprocess
-from .make import Say, make_targets
+from .make import Quantization, Say, make_targets
 from .prune import LabelledBatches, Pruning, UnreachableGoalError, prune
 from .quantizers import CalibrationSet
 from .verify import BackendRunner
@@ -106,11 +106,11 @@ def time_target(network: nn.Module, preprocess: Preprocess, name: str) -> float:
     """
     pictures = draw_golden_inputs(preprocess.input_size)
     # Drawn pictures do for calibration: how long integers take does not hang on their values.
-    calibration = CalibrationSet(pictures, preprocess)
+    quantization = Quantization(CalibrationSet(pictures, preprocess))
     with tempfile.TemporaryDirectory() as folder:
         network.eval()
         (made,) = make_targets(
-            network, preprocess.input_size, [name], calibration, Path(folder)
+            network, preprocess.input_size, [name], quantization, Path(folder)
         ).values()
         run = BackendRunner(made.files, made.target, preprocess)
         try:

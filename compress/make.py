@@ -1,15 +1,17 @@
 """From a network to the files of its targets: exported once per format, quantized where asked."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import nn
 
 from ..runtime.bundle import describe_file
 from ..runtime.manifest import Target
+from .control import Drop, quantize_within
 from .exporters import Exported, load_exporter
-from .quantizers import CalibrationSet, quantize
+from .quantizers import CalibrationSet, calibrate
 from .targets import TARGETS
 
 Say = Callable[[str], None]
@@ -22,17 +24,36 @@ class Made:
     Attributes:
         files: where they lie now, the one to open first.
         target: what the manifest will say; tolerance and accuracy still to be filled in.
+        in_float: layers of an INT8 target that accuracy control left in float.
     """
 
     files: tuple[Path, ...]
     target: Target
+    in_float: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How networks are quantized.
+
+    Attributes:
+        calibration: photos for the ranges of activations.
+        budget: points of accuracy that an INT8 target may lose.
+        drop: measures how many one has lost.
+        settled: layers to leave in float by target, where that is known already.
+    """
+
+    calibration: CalibrationSet
+    budget: float = math.inf
+    drop: Drop = lambda model: 0.0
+    settled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def make_targets(
     network: nn.Module,
     input_size: tuple[int, int],
     names: Iterable[str],
-    calibration: CalibrationSet | None,
+    quantization: Quantization | None,
     folder: Path,
     say: Say = lambda line: None,
 ) -> dict[str, Made]:
@@ -42,7 +63,7 @@ def make_targets(
         network: in evaluation mode; normalised float32 ``[N, 3, H, W]`` to logits ``[N, classes]``.
         input_size: height and width in pixels.
         names: of `TARGETS`.
-        calibration: needed where a target is quantized.
+        quantization: needed where a target is quantized.
         folder: an existing one.
         say: told what goes on, a line at a time.
 
@@ -59,14 +80,25 @@ def make_targets(
             exporter = load_exporter(recipe.exporter)
             exported[recipe.exporter] = exporter.export(network, input_size, folder)
         result = exported[recipe.exporter]
-        if recipe.quantized and calibration is not None:
+        in_float: tuple[str, ...] = ()
+        if recipe.quantized and quantization is not None:
             say(f"quantizing for {name}")
-            result = quantize(result, calibration, folder)
+            result, in_float = _quantize(name, result, quantization, folder, say)
         target = Target(
             engine=result.engine,
             files=tuple(describe_file(file) for file in result.files),
             layout=result.layout,
             golden_tolerance=recipe.tolerance,
         )
-        made[name] = Made(result.files, target)
+        made[name] = Made(result.files, target, in_float)
     return made
+
+
+def _quantize(
+    name: str, source: Exported, how: Quantization, folder: Path, say: Say
+) -> tuple[Exported, tuple[str, ...]]:
+    if name in how.settled:
+        in_float = how.settled[name]
+        return calibrate(source, how.calibration).write(folder, in_float), in_float
+    done = quantize_within(how.budget, how.drop, source, how.calibration, folder, say)
+    return done.model, done.in_float

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..runtime.backends import default_threads, load_backend
+from ..runtime.bundle import describe_file
 from ..runtime.classifier import softmax
 from ..runtime.errors import BackendError, CheckpointError
 from ..runtime.golden import model_input
 from ..runtime.manifest import Accuracy, Target
 from ..runtime.preprocess import Preprocess
+from .exporters import Exported
 from .figures import expected_calibration_error, wilson_interval
 
 REFERENCE = "torch"
@@ -117,6 +119,29 @@ class BackendRunner:
     def close(self) -> None:
         """Free the engine."""
         self._backend.close()
+
+
+def run_exported(model: Exported, preprocess: Preprocess, pictures: NDArray[np.uint8]) -> Logits:
+    """Run a model that is no target yet.
+
+    Args:
+        model: what an exporter or a quantizer wrote.
+        preprocess: as the device will do it.
+        pictures: fitted, uint8 ``[N, h, w, 3]``; they are run one by one.
+
+    Returns:
+        Logits ``[N, classes]``.
+
+    Raises:
+        BackendError: the engine cannot load or run it.
+    """
+    files = tuple(describe_file(file) for file in model.files)
+    target = Target(engine=model.engine, files=files, layout=model.layout, golden_tolerance=1)
+    run = BackendRunner(model.files, target, preprocess)
+    try:
+        return np.concatenate([run(picture[None]) for picture in pictures])
+    finally:
+        run.close()
 
 
 def _not_finite(name: str) -> CheckpointError | BackendError:

@@ -1,5 +1,6 @@
 """From a float model to 8-bit integers, each engine's by the tool made for it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime import plugins
-from ...runtime.bundle import describe_file
 from ...runtime.errors import BackendError, DataError
-from ...runtime.manifest import Target
 from ...runtime.preprocess import Preprocess
 from ..exporters import Exported
-from ..verify import BackendRunner
+from ..verify import run_exported
 
 GROUP = "birdedge.quantizers"
 
@@ -33,6 +32,27 @@ class CalibrationSet:
     method: str = "minmax"
 
 
+class Calibrated(Protocol):
+    """A float model with the ranges of its activations: all that writing an INT8 version takes.
+
+    Attributes:
+        layers: those with weights, each named once, in the order of the graph.
+    """
+
+    layers: tuple[str, ...]
+
+    def write(self, folder: Path, in_float: Collection[str] = ()) -> Exported:
+        """Write the INT8 version into a folder; an older one is replaced.
+
+        Args:
+            folder: an existing one.
+            in_float: of `layers`, those that stay as they are.
+
+        Raises:
+            BackendError: the model cannot be quantized.
+        """
+
+
 class Quantizer(Protocol):
     """Quantizes what an exporter wrote.
 
@@ -42,8 +62,8 @@ class Quantizer(Protocol):
 
     methods: tuple[str, ...]
 
-    def quantize(self, source: Exported, calibration: CalibrationSet, folder: Path) -> Exported:
-        """Write an INT8 version into a folder; see `quantize`."""
+    def calibrate(self, source: Exported, calibration: CalibrationSet) -> Calibrated:
+        """Measure the ranges of activations; see `calibrate`."""
 
 
 def load_quantizer(engine: str, method: str) -> Quantizer:
@@ -66,8 +86,8 @@ def load_quantizer(engine: str, method: str) -> Quantizer:
     return quantizer
 
 
-def quantize(source: Exported, calibration: CalibrationSet, folder: Path) -> Exported:
-    """Write an INT8 version of a float model, beside it or elsewhere.
+def calibrate(source: Exported, calibration: CalibrationSet) -> Calibrated:
+    """Measure what quantizing a float model takes.
 
     Weights are signed and per output channel, activations have a range measured on the calibration
     set. Jacob et al., "Quantization and Training of Neural Networks for Efficient
@@ -76,7 +96,6 @@ def quantize(source: Exported, calibration: CalibrationSet, folder: Path) -> Exp
     Args:
         source: what an exporter wrote.
         calibration: the photos.
-        folder: an existing one.
 
     Raises:
         DataError: the calibration set is empty.
@@ -87,20 +106,18 @@ def quantize(source: Exported, calibration: CalibrationSet, folder: Path) -> Exp
         raise DataError("the calibration set is empty; quantization needs photos")
     quantizer = load_quantizer(source.engine, calibration.method)
     _check_finite(source, calibration)
-    return quantizer.quantize(source, calibration, folder)
+    return quantizer.calibrate(source, calibration)
+
+
+def quantize(source: Exported, calibration: CalibrationSet, folder: Path) -> Exported:
+    """Write an INT8 version of a float model, with no layer left in float; see `calibrate`."""
+    return calibrate(source, calibration).write(folder)
 
 
 def _check_finite(source: Exported, calibration: CalibrationSet) -> None:
     """Ranges hide NaN, since minimum and maximum may pass over it; the output does not."""
-    files = tuple(describe_file(file) for file in source.files)
-    target = Target(engine=source.engine, files=files, layout=source.layout, golden_tolerance=1)
-    run = BackendRunner(source.files, target, calibration.preprocess)
-    try:
-        for picture in calibration.pictures:
-            if not np.isfinite(run(picture[None])).all():
-                raise BackendError(
-                    "the network gives NaN or infinite logits on calibration photos; "
-                    "it cannot be quantized"
-                )
-    finally:
-        run.close()
+    logits = run_exported(source, calibration.preprocess, calibration.pictures)
+    if not np.isfinite(logits).all():
+        raise BackendError(
+            "the network gives NaN or infinite logits on calibration photos; it cannot be quantized"
+        )

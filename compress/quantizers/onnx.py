@@ -1,6 +1,9 @@
 """ONNX, by ONNX Runtime's own quantizer."""
 
+import copy
 import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from ..exporters import Exported
 from ..quiet import quiet
 from . import CalibrationSet
 
+_WEIGHTED = ("Conv", "Gemm", "MatMul")
+
 _CHUNK = 8
 """Photos whose activations are held in memory at once: 50 MB each for MobileNetV2 at 224 px."""
 
@@ -23,24 +28,54 @@ class OnnxQuantizer:
 
     methods = ("minmax", "entropy", "percentile")
 
-    def quantize(self, source: Exported, calibration: CalibrationSet, folder: Path) -> Exported:
-        """Write ``model_int8.onnx``; see `quantize`."""
+    def calibrate(self, source: Exported, calibration: CalibrationSet) -> "OnnxCalibrated":
+        """Measure the ranges of activations; see `calibrate`."""
         with needs_extra("compress"):
             import onnx
+        with _one_line(), tempfile.TemporaryDirectory() as work:
+            prepared = _prepare(source.files[0], Path(work))
+            ranges = _ranges(prepared, Path(work), calibration)
+            return OnnxCalibrated(source, onnx.load(str(prepared)), ranges)
+
+
+class OnnxCalibrated:
+    """A prepared ONNX model and ONNX Runtime's ranges."""
+
+    def __init__(self, source: Exported, model: Any, ranges: Any) -> None:
+        self._source = source
+        self._model = model
+        self._ranges = ranges
+        # A layer goes by the name that PyTorch gave it, which its weight still carries.
+        self._nodes = {
+            node.input[1].removesuffix(".weight"): node.name
+            for node in model.graph.node
+            if node.op_type in _WEIGHTED
+        }
+        self.layers = tuple(self._nodes)
+
+    def write(self, folder: Path, in_float: Collection[str] = ()) -> Exported:
+        """Write ``model_int8.onnx``; see `Calibrated.write`."""
+        import onnx
+
         path = folder / "model_int8.onnx"
-        try:
-            with quiet(), tempfile.TemporaryDirectory() as work:
-                prepared = _prepare(source.files[0], Path(work))
-                ranges = _ranges(prepared, Path(work), calibration)
-                quantized = _quantize(onnx.load(str(prepared)), ranges)
-                _forget_unused_operator_sets(quantized)
-                onnx.save(quantized, str(path))
-        except BackendError:
-            raise
-        # Calibration and quantization raise what NumPy, protobuf and ONNX Runtime happen to raise.
-        except Exception as error:
-            raise BackendError(f"ONNX Runtime cannot quantize this network: {error}") from error
-        return Exported(source.engine, (path,), source.layout)
+        with _one_line():
+            excluded = [self._nodes[layer] for layer in in_float]
+            quantized = _quantize(copy.deepcopy(self._model), self._ranges, excluded)
+            _forget_unused_operator_sets(quantized)
+            onnx.save(quantized, str(path))
+        return Exported(self._source.engine, (path,), self._source.layout)
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Quantization raises what NumPy, protobuf and ONNX Runtime happen to raise."""
+    try:
+        with quiet():
+            yield
+    except BackendError:
+        raise
+    except Exception as error:
+        raise BackendError(f"ONNX Runtime cannot quantize this network: {error}") from error
 
 
 def _prepare(source: Path, folder: Path) -> Path:
@@ -81,7 +116,7 @@ def _ranges(model: Path, folder: Path, calibration: CalibrationSet) -> Any:
     return ranges
 
 
-def _quantize(model: Any, ranges: Any) -> Any:
+def _quantize(model: Any, ranges: Any, excluded: list[str]) -> Any:
     from onnxruntime.quantization import QuantType
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
     from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
@@ -94,7 +129,7 @@ def _quantize(model: Any, ranges: Any) -> Any:
         activation_qType=QuantType.QUInt8,
         tensors_range=ranges,
         nodes_to_quantize=[],
-        nodes_to_exclude=[],
+        nodes_to_exclude=excluded,
         # Both lists, as ONNX Runtime itself does: additions and pooling stand in the second alone.
         op_types_to_quantize=[*QDQRegistry, *QLinearOpsRegistry],
         extra_options={},

@@ -1,5 +1,6 @@
 """OpenVINO's intermediate representation, by NNCF."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +13,61 @@ from ..exporters import Exported
 from ..quiet import quiet
 from . import CalibrationSet
 
+_WEIGHTED = ("Convolution", "GroupConvolution", "MatMul")
+
 
 class OpenVinoQuantizer:
     """NNCF's post-training quantization, with its fast bias correction."""
 
     methods = ("minmax", "percentile")
 
-    def quantize(self, source: Exported, calibration: CalibrationSet, folder: Path) -> Exported:
-        """Write ``model_int8.xml`` and ``model_int8.bin``; see `quantize`."""
+    def calibrate(self, source: Exported, calibration: CalibrationSet) -> "OpenVinoCalibrated":
+        """Nothing yet: NNCF measures ranges anew for each choice of layers; see `calibrate`."""
         with needs_extra("compress"), quiet(), untracked():
+            import nncf  # noqa: F401 - said now rather than after other stages
+        return OpenVinoCalibrated(source, calibration)
+
+
+class OpenVinoCalibrated:
+    """An OpenVINO model and the photos to quantize it by."""
+
+    def __init__(self, source: Exported, calibration: CalibrationSet) -> None:
+        with untracked():
+            import openvino
+        self._source = source
+        self._calibration = calibration
+        model = openvino.Core().read_model(str(source.files[0]))
+        weighted = [op for op in model.get_ordered_ops() if op.get_type_name() in _WEIGHTED]
+        # OpenVINO's own names are numbers that no other conversion gives again.
+        self._ops = {
+            f"{op.get_type_name()} {number}": op.get_friendly_name()
+            for number, op in enumerate(weighted, start=1)
+        }
+        self.layers = tuple(self._ops)
+
+    def write(self, folder: Path, in_float: Collection[str] = ()) -> Exported:
+        """Write ``model_int8.xml`` and ``model_int8.bin``; see `Calibrated.write`."""
+        with quiet(), untracked():
             import nncf
             import openvino
         path = folder / "model_int8.xml"
+        pictures = self._calibration.pictures
         try:
             with quiet(), untracked():
-                model = openvino.Core().read_model(str(source.files[0]))
                 quantized = nncf.quantize(
-                    model,
-                    nncf.Dataset(list(calibration.pictures), _model_input(calibration)),
+                    openvino.Core().read_model(str(self._source.files[0])),
+                    nncf.Dataset(list(pictures), _model_input(self._calibration)),
                     # Weights mirror about zero, activations do not: a ReLU gives nothing below.
                     preset=nncf.QuantizationPreset.MIXED,
-                    subset_size=len(calibration.pictures),
-                    advanced_parameters=_range_of_activations(calibration.method),
+                    subset_size=len(pictures),
+                    ignored_scope=nncf.IgnoredScope(names=[self._ops[name] for name in in_float]),
+                    advanced_parameters=_range_of_activations(self._calibration.method),
                 )
                 openvino.save_model(quantized, str(path), compress_to_fp16=True)
         # NNCF raises its own errors and OpenVINO's.
         except Exception as error:
             raise BackendError(f"NNCF cannot quantize this network: {error}") from error
-        return Exported(source.engine, (path, path.with_suffix(".bin")), source.layout)
+        return Exported(self._source.engine, (path, path.with_suffix(".bin")), self._source.layout)
 
 
 def _model_input(calibration: CalibrationSet) -> Any:

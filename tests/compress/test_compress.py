@@ -1,20 +1,21 @@
 import json
 import re
+from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from birdedge.compress import compress as stage
 from birdedge.compress.commands import compress as command
 from birdedge.compress.compress import Calibration, Compressed, compress
 from birdedge.compress.confidence import UNKNOWN_THRESHOLD
 from birdedge.compress.exporters import Exported
-from birdedge.compress.quantizers import CalibrationSet
+from birdedge.compress.quantizers.onnx import OnnxCalibrated
 from birdedge.compress.targets import TARGETS
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
@@ -110,7 +111,7 @@ def test_command_prints_the_bundles_path_alone(
         asked.update(options, checkpoint=checkpoint, out=out)
         return compressed
 
-    monkeypatch.setattr(stage, "compress", fake)
+    monkeypatch.setattr("birdedge.compress.compress.compress", fake)
     result = CliRunner().invoke(
         command, [str(trained.path), "--out", str(tmp_path / "b"), "--targets", "onnx-int8"]
     )
@@ -133,8 +134,8 @@ def test_command_refuses_what_it_does_not_know(wrong: list[str], tmp_path: Path)
 def test_target_that_loses_too_much_leaves_nothing_behind(
     trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ruin(source: Exported, calibration: CalibrationSet, folder: Path) -> Exported:
-        import onnx
+    def ruin(self: OnnxCalibrated, folder: Path, in_float: Collection[str] = ()) -> Exported:
+        source = self._source
 
         model = onnx.load(source.files[0])
         for tensor in model.graph.initializer:
@@ -144,8 +145,10 @@ def test_target_that_loses_too_much_leaves_nothing_behind(
         onnx.save(model, folder / "ruined.onnx")
         return replace(source, files=(folder / "ruined.onnx",))
 
-    monkeypatch.setattr(stage, "quantize", ruin)
-    with pytest.raises(BackendError, match=r"onnx-int8 loses .* more than --max-drop 0.5"):
+    monkeypatch.setattr(OnnxCalibrated, "write", ruin)
+    with pytest.raises(
+        BackendError, match=r"onnx-int8 loses .* with 26 layers in float, more than --max-drop 0.5"
+    ):
         compress(trained.path, tmp_path / "bundle", calibration=FEW)
     assert list(tmp_path.iterdir()) == []
 
