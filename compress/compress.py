@@ -27,6 +27,7 @@ from .package import Contents, package
 from .photos import Photos, batches, draw_by_class, labels_of
 from .prune import Pruning
 from .quantizers import CalibrationSet, load_quantizer
+from .report import target_record
 from .shrink import StageFigures, shrink
 from .targets import DEFAULT_TARGETS, TARGETS
 from .verify import REFERENCE, Logits, answers, run_exported, verify
@@ -178,6 +179,7 @@ def compress(
             "calibration_method": calibration.method,
             "mirrored": mirror,
             "in_float": {name: item.in_float for name, item in made.items() if item.in_float},
+            "figures": {name: target_record(item) for name, item in figures.items()},
         }
         if stages:
             record["pruning"] = model.info.pruning

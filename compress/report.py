@@ -46,12 +46,13 @@ def as_json(done: "Compressed") -> str:
             "bundle": str(done.folder),
             "id": done.manifest.id,
             "stages": {name: asdict(item) for name, item in done.stages.items()},
-            "targets": {name: _target(item) for name, item in done.figures.items()},
+            "targets": {name: target_record(item) for name, item in done.figures.items()},
         }
     )
 
 
-def _target(figures: TargetFigures) -> dict[str, object]:
+def target_record(figures: TargetFigures) -> dict[str, object]:
+    """One target's figures as JSON."""
     parts = {"val": figures.val, "test": figures.test}
     measured = {
         name: {**asdict(part), "accuracy": part.accuracy.model_dump(mode="json")}

@@ -1,0 +1,191 @@
+"""What compression wins and costs: every target of some bundles, next to the network in PyTorch.
+
+    python -m birdedge.benchmarks.compression CHECKPOINT BUNDLE... --out DIR
+
+The checkpoint is the full network's, the bundles are made of it, pruned more and less. Latency is
+measured here, one picture at a time, all of them in turn, so that a busy machine slows all alike;
+accuracy is each bundle's own, of the photos that its manifest names. Writes a table, the same as
+JSON, and a plot.
+"""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from ..compress.cost import count_macs
+from ..compress.verify import torch_runner
+from ..runtime.backends import load_backend
+from ..runtime.bundle import ModelBundle
+from ..runtime.golden import draw_golden_inputs, model_input
+from ..train.checkpoint import CheckpointInfo, load_checkpoint
+from ..train.model import network_of
+from .pareto import Point, plot_pareto
+
+EAGER = "torch eager"
+
+_WARM_UP = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(Point):
+    """One target of one bundle; `EAGER` is the full network in PyTorch.
+
+    Attributes:
+        megabytes: of its files, in 10^6 bytes; of its float32 weights for `EAGER`.
+        agreement: share of photos with the first answer of the same network in PyTorch.
+    """
+
+    megabytes: float
+    agreement: float
+
+
+def main(
+    checkpoint: Annotated[Path, typer.Argument(exists=True, help="The full network's.")],
+    bundles: Annotated[list[Path], typer.Argument(exists=True, help="Made of it.")],
+    out: Annotated[Path, typer.Option(help="Folder for table, JSON and plot.")],
+    threads: Annotated[int, typer.Option(min=1)] = 2,
+    rounds: Annotated[int, typer.Option(min=3)] = 30,
+) -> None:
+    """Measure all targets side by side and write what came out."""
+    torch.set_num_threads(threads)
+    info, weights = load_checkpoint(checkpoint)
+    network = network_of(info, weights)
+    size = info.preprocess.input_size
+    macs = count_macs(network, size)
+    opened = [ModelBundle.load(folder) for folder in bundles]
+    picture = draw_golden_inputs(size)[:1]
+    with ExitStack() as stack:
+        runs: dict[tuple[int, str], Callable[[], object]] = {
+            (-1, EAGER): partial(torch_runner(network, info.preprocess), picture)
+        }
+        for number, bundle in enumerate(opened):
+            for name, target in bundle.manifest.targets.items():
+                backend = load_backend(bundle.target_files(name), target, threads)
+                stack.callback(backend.close)
+                batch = model_input(picture, bundle.manifest.preprocess, target)
+                runs[number, name] = partial(backend.infer, batch)
+        latency = _latency(runs, rounds)
+    megabytes = sum(tensor.nbytes for tensor in weights.values()) / 1e6
+    rows = [_eager_row(info, megabytes, latency[-1, EAGER])]
+    for (number, name), milliseconds in latency.items():
+        if number >= 0:
+            rows.append(_row(opened[number], name, macs, milliseconds))
+    out.mkdir(parents=True, exist_ok=True)
+    machine = f"{_processor()}, {threads} threads, one picture at a time, median of {rounds}"
+    record = {"machine": machine, "checkpoint": info.metrics, "rows": [asdict(row) for row in rows]}
+    (out / "compression.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    table = _table(rows, machine)
+    (out / "compression.md").write_text(table, encoding="utf-8")
+    plot_pareto(rows, out / "pareto.png", info.architecture)
+    print(table)
+
+
+def _latency(
+    runs: Mapping[tuple[int, str], Callable[[], object]], rounds: int
+) -> dict[tuple[int, str], float]:
+    """Median milliseconds of each, taken in turn."""
+    times: dict[tuple[int, str], list[float]] = {key: [] for key in runs}
+    for number in range(_WARM_UP + rounds):
+        for key, run in runs.items():
+            # The first run after another engine's finds its caches cold; a camera's does not.
+            run()
+            start = time.perf_counter()
+            run()
+            if number >= _WARM_UP:
+                times[key].append(time.perf_counter() - start)
+    return {key: statistics.median(seconds) * 1000 for key, seconds in times.items()}
+
+
+def _eager_row(info: CheckpointInfo, megabytes: float, milliseconds: float) -> Row:
+    top1 = info.metrics["test/top1"]
+    return Row(
+        level=1.0,
+        target=EAGER,
+        megabytes=megabytes,
+        top1=top1,
+        low=top1,
+        high=top1,
+        agreement=1.0,
+        milliseconds=milliseconds,
+    )
+
+
+def _row(bundle: ModelBundle, name: str, macs: int, milliseconds: float) -> Row:
+    target = bundle.manifest.targets[name]
+    accuracy = target.accuracy
+    assert accuracy is not None  # every bundle of `birdedge compress` says it
+    compression: dict[str, Any] = bundle.manifest.provenance["compression"]
+    stages = compression.get("stages", {})
+    last = [*stages.values()][-1]["macs"] if stages else macs
+    figures = compression["figures"][name]
+    return Row(
+        level=last / macs,
+        target=name,
+        megabytes=sum(entry.bytes for entry in target.files) / 1e6,
+        top1=accuracy.top1,
+        low=accuracy.low,
+        high=accuracy.high,
+        agreement=(figures["test"] if "test" in figures else figures["val"])["agreement"],
+        milliseconds=milliseconds,
+    )
+
+
+def _table(rows: list[Row], machine: str) -> str:
+    eager = rows[0]
+    lines = [
+        "| MACs | target | MB | test top-1 [95 % interval] | lost | agreement | ms | speed-up |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        interval = f" [{row.low:.1%}, {row.high:.1%}]" if row.target != EAGER else ""
+        lines.append(
+            f"| {row.level:.0%} | {row.target} | {row.megabytes:.1f} | {row.top1:.1%}{interval} | "
+            f"{(eager.top1 - row.top1) * 100:+.1f} | {row.agreement:.1%} | "
+            f"{row.milliseconds:.1f} | {eager.milliseconds / row.milliseconds:.1f} |"
+        )
+    slower = [
+        f"{row.target} at {row.level:.0%}" for row in rows if _is_slower_than_its_float(row, rows)
+    ]
+    lines += [
+        "",
+        f"{machine}. Points are lost, and speed is gained, against the full network in PyTorch; "
+        "agreement is with the same network in PyTorch.",
+    ]
+    if slower:
+        lines.append(f"Not faster than its own float version here: {', '.join(slower)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _is_slower_than_its_float(row: Row, rows: list[Row]) -> bool:
+    engine, _, kind = row.target.partition("-")
+    floats = [
+        other
+        for other in rows
+        if other.level == row.level
+        and other.target.startswith(f"{engine}-fp")
+        and other.target != row.target
+    ]
+    return kind == "int8" and any(row.milliseconds >= other.milliseconds for other in floats)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+if __name__ == "__main__":
+    typer.run(main)

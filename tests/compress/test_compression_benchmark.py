@@ -1,0 +1,36 @@
+"""The benchmark of compression runs on real bundles, and its front holds what nothing beats."""
+
+import json
+from pathlib import Path
+
+from birdedge.benchmarks.compression import EAGER, main
+from birdedge.benchmarks.pareto import Point, pareto_front
+from birdedge.compress.compress import Calibration, compress
+from birdedge.train.checkpoint import save_checkpoint
+
+
+def point(milliseconds: float, top1: float) -> Point:
+    return Point(
+        level=1, target="onnx-int8", top1=top1, low=top1, high=top1, milliseconds=milliseconds
+    )
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    fast, good, worse, slow = point(1, 0.7), point(2, 0.9), point(3, 0.8), point(9, 0.95)
+    assert pareto_front([worse, slow, good, fast]) == [fast, good, slow]
+
+
+def test_every_target_is_measured_next_to_pytorch(trained, tmp_path: Path, capsys) -> None:
+    full = tmp_path / "full.safetensors"
+    info = trained.info.model_copy(update={"metrics": {"test/top1": 0.9}})
+    save_checkpoint(full, trained.network, info)
+    compress(full, tmp_path / "bundle", calibration=Calibration(photos=12), max_drop=20)
+
+    main(full, [tmp_path / "bundle"], tmp_path / "out", rounds=3)
+
+    rows = json.loads((tmp_path / "out" / "compression.json").read_text())["rows"]
+    assert [row["target"] for row in rows] == [EAGER, "onnx-fp32", "onnx-int8"]
+    assert all(row["milliseconds"] > 0 for row in rows)
+    assert rows[2]["megabytes"] < rows[1]["megabytes"]
+    assert (tmp_path / "out" / "compression.md").read_text() in capsys.readouterr().out
+    assert (tmp_path / "out" / "pareto.png").read_bytes().startswith(b"\x89PNG")
