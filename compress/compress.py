@@ -20,6 +20,7 @@ from ..train.provenance import git_commit
 from .card import TargetFigures
 from .confidence import UNKNOWN_THRESHOLD, fit_temperature
 from .exporters import Exported
+from .features import classifier_weights
 from .latency import Deadline
 from .make import Made, Quantization, Say, make_targets
 from .model import Model, load_twin
@@ -186,7 +187,14 @@ def compress(
             record["stages"] = {name: asdict(item) for name, item in stages.items()}
         if twin is not None:
             record["twin"] = judged.info.provenance.model_dump(mode="json")
-        about = Contents(model.info, model.weights, photos.name, temperature, record)
+        about = Contents(
+            model.info,
+            model.weights,
+            classifier_weights(model.network),
+            photos.name,
+            temperature,
+            record,
+        )
         manifest = package(draft, made, figures, about)
     if work is None:
         shutil.rmtree(_beside(out), ignore_errors=True)

@@ -11,6 +11,7 @@ from ..runtime.bundle import describe_file
 from ..runtime.manifest import Target
 from .control import Drop, quantize_within
 from .exporters import Exported, load_exporter
+from .features import WithFeatures, has_linear_head
 from .quantizers import CalibrationSet, calibrate
 from .targets import TARGETS
 
@@ -61,6 +62,7 @@ def make_targets(
 
     Args:
         network: in evaluation mode; normalised float32 ``[N, 3, H, W]`` to logits ``[N, classes]``.
+            If it has a linear head, the targets give its last feature map as well.
         input_size: height and width in pixels.
         names: of `TARGETS`.
         quantization: needed where a target is quantized.
@@ -73,6 +75,8 @@ def make_targets(
     """
     exported: dict[str, Exported] = {}
     made = {}
+    features = has_linear_head(network, input_size)
+    network = WithFeatures(network).eval() if features else network
     for name in names:
         recipe = TARGETS[name]
         if recipe.exporter not in exported:
@@ -88,6 +92,7 @@ def make_targets(
             engine=result.engine,
             files=tuple(describe_file(file) for file in result.files),
             layout=result.layout,
+            features=features,
             golden_tolerance=recipe.tolerance,
         )
         made[name] = Made(result.files, target, in_float)

@@ -24,3 +24,20 @@ class Mirrored(nn.Module):
         # One batch, not two calls: exported, the network stands in the graph once.
         logits: Tensor = self.network(torch.cat([images, images.flip(3)]))
         return logits.reshape(2, -1, logits.shape[1]).mean(dim=0)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Mean of both last feature maps, the mirror image's mirrored back.
+
+        Where the head is linear, its answer to this mean is the mean of its answers.
+        """
+        maps: Tensor = self.network.forward_features(  # type: ignore[operator]
+            torch.cat([images, images.flip(3)])
+        )
+        as_is, mirrored = maps.reshape(2, -1, *maps.shape[1:])
+        mean: Tensor = (as_is + mirrored.flip(3)) / 2
+        return mean
+
+    def forward_head(self, maps: Tensor) -> Tensor:
+        """Logits ``[N, classes]`` of feature maps."""
+        logits: Tensor = self.network.forward_head(maps)  # type: ignore[operator]
+        return logits

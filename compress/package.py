@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..runtime.activation import write_classifier
 from ..runtime.backends import default_threads, load_backend
 from ..runtime.bundle import ModelBundle, describe_file, write_manifest
 from ..runtime.errors import BundleError
@@ -43,6 +44,7 @@ class Contents:
     Attributes:
         info: the checkpoint's description.
         weights: the checkpoint's weights, which name the bundle.
+        classifier: weights ``[classes, channels]`` of the last layer.
         data: name of the data set.
         temperature: as fitted.
         compression: how it was compressed, for the record.
@@ -50,6 +52,7 @@ class Contents:
 
     info: CheckpointInfo
     weights: Mapping[str, Tensor]
+    classifier: Tensor
     data: str
     temperature: float
     compression: dict[str, Any]
@@ -87,6 +90,11 @@ def package(
         temperature=about.temperature,
         unknown_threshold=UNKNOWN_THRESHOLD,
         golden=describe_file(write_golden(folder, inputs, golden)),
+        classifier=(
+            describe_file(write_classifier(folder, about.classifier.numpy()))
+            if any(target.features for target in targets.values())
+            else None
+        ),
         license=LICENSES.get(about.data, _OTHER_LICENSE),
         provenance={
             **without_folders(about.info.provenance.model_dump(mode="json")),

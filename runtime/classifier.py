@@ -9,7 +9,7 @@ from PIL import Image
 
 from .backends import Backend, default_threads, load_backend
 from .bundle import ModelBundle
-from .errors import BackendError
+from .errors import BackendError, BundleError
 from .golden import model_input
 from .labels import Label
 
@@ -119,6 +119,32 @@ class Classifier:
             # Undo the model's own softmax, but for a constant that the next one takes out again.
             values = np.log(np.maximum(values, 1e-7))
         return softmax(values, self.bundle.manifest.temperature)
+
+    def activation_map(self, picture: NDArray[np.uint8], species: int) -> NDArray[np.float32]:
+        """Where in a picture the model sees a species: its class activation map.
+
+        Args:
+            picture: fitted, uint8 ``[h, w, 3]``.
+            species: number of the class, in the order of the bundle's labels.
+
+        Returns:
+            ``[rows, columns]`` over the picture, 7 by 7 for 224 pixels; high where it looks like
+            that species. See `activation_maps` for the unit.
+
+        Raises:
+            BackendError: the engine failed, or the model gives no feature map.
+            BundleError: the bundle lacks the classifier's weights.
+        """
+        # For the few who ask; a short run has no need of it.
+        from .activation import activation_maps, read_classifier
+
+        manifest = self.bundle.manifest
+        batch = model_input(picture[None], manifest.preprocess, self._spec)
+        _, features = self._backend.infer_with_features(batch)
+        if manifest.classifier is None:
+            raise BundleError(f"{manifest.id} has feature maps, but no classifier weights")
+        weights = read_classifier(self.bundle.folder / manifest.classifier.name)
+        return activation_maps(features, weights)[0, :, :, species]
 
     def close(self) -> None:
         """Free the engine."""

@@ -52,6 +52,7 @@ class Target(_Part):
         layout: order of the input's axes.
         dtype: ``float32`` takes normalised values, ``uint8`` takes the pixels as they are.
         output: whether the model ends in logits or has a softmax of its own.
+        features: whether it gives its last feature map as a second output, axes as in ``layout``.
         golden_tolerance: largest difference of any logit from the golden one that is still right.
         accuracy: as measured through the device's own preprocessing.
     """
@@ -61,6 +62,7 @@ class Target(_Part):
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     dtype: Literal["float32", "uint8"] = "float32"
     output: Literal["logits", "probabilities"] = "logits"
+    features: bool = False
     golden_tolerance: float = Field(gt=0, allow_inf_nan=False)
     accuracy: Accuracy | None = None
 
@@ -78,6 +80,7 @@ class Manifest(_Part):
         temperature: logits are divided by it before the softmax.
         unknown_threshold: a first answer less probable than this is "unknown".
         golden: file of golden inputs and logits.
+        classifier: file of the last layer's weights, where targets give feature maps.
         documents: further files, such as the model card.
         license: what the weights may be used for.
         provenance: where it came from: commit, data, configuration, parent.
@@ -92,6 +95,7 @@ class Manifest(_Part):
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     unknown_threshold: float = Field(default=0.0, ge=0, le=1)
     golden: FileEntry
+    classifier: FileEntry | None = None
     documents: tuple[FileEntry, ...] = ()
     license: str = ""
     provenance: dict[str, Any] = {}
@@ -106,4 +110,5 @@ class Manifest(_Part):
     def files(self) -> tuple[FileEntry, ...]:
         """Every file of the bundle but the manifest itself."""
         engines = (entry for target in self.targets.values() for entry in target.files)
-        return (*dict.fromkeys(engines), self.golden, *self.documents)
+        classifier = (self.classifier,) if self.classifier else ()
+        return (*dict.fromkeys(engines), self.golden, *classifier, *self.documents)

@@ -35,7 +35,8 @@ class Exporter(Protocol):
 
         Args:
             network: in evaluation mode; normalised float32 ``[N, 3, H, W]`` to logits
-                ``[N, classes]``.
+                ``[N, classes]``, or `WithFeatures`, to logits and a feature map, which is written
+                in the order of the input's axes.
             input_size: height and width of the input, in pixels; fixed in what is written.
             folder: an existing folder.
 

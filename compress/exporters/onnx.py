@@ -7,6 +7,7 @@ from torch import nn
 
 from ...runtime.errors import BackendError
 from ...runtime.extras import needs_extra
+from ..features import WithFeatures
 from ..quiet import quiet
 from . import Exported
 
@@ -30,7 +31,9 @@ class OnnxExporter:
                     dynamo=True,
                     dynamic_shapes=({0: "batch"},),
                     input_names=["image"],
-                    output_names=["logits"],
+                    output_names=["logits", "features"]
+                    if isinstance(network, WithFeatures)
+                    else ["logits"],
                     verbose=False,
                 )
                 assert program is not None

@@ -7,6 +7,7 @@ from torch import nn
 
 from ...runtime.errors import BackendError
 from ...runtime.extras import needs_extra
+from ..features import WithFeatures
 from ..quiet import quiet
 from . import Exported
 
@@ -23,8 +24,9 @@ class TfliteExporter:
         example = torch.zeros(1, *input_size, 3)
         try:
             with quiet():
-                channels_last = litert_torch.to_channel_last_io(network, args=[0]).eval()
-                litert_torch.convert(channels_last, (example,)).export(str(path))
+                maps = [1] if isinstance(network, WithFeatures) else None
+                channels_last = litert_torch.to_channel_last_io(network, args=[0], outputs=maps)
+                litert_torch.convert(channels_last.eval(), (example,)).export(str(path))
         # The converter goes through torch.export, StableHLO and MLIR, each with its own errors.
         except Exception as error:
             raise BackendError(f"cannot export this network to TFLite: {error}") from error

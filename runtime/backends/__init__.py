@@ -47,6 +47,19 @@ class Backend(Protocol):
             BackendError: the engine refused the batch.
         """
 
+    def infer_with_features(self, batch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Run the network; for targets that give features.
+
+        Args:
+            batch: as for `infer`.
+
+        Returns:
+            What `infer` returns, and the last feature maps, float32 ``[N, h, w, channels]``.
+
+        Raises:
+            BackendError: the engine refused the batch, or the model gives no features.
+        """
+
     def close(self) -> None:
         """Free the engine's memory; the backend is of no use afterwards."""
 
@@ -70,6 +83,21 @@ def load_backend(files: tuple[Path, ...], target: Target, threads: int) -> Backe
 def default_threads() -> int:
     """As many threads as this process may use cores, at most four: no Pi has more."""
     return min(4, len(os.sched_getaffinity(0)))
+
+
+def needs_features(target: Target) -> None:
+    """See that a target gives features.
+
+    Raises:
+        BackendError: it does not.
+    """
+    if not target.features:
+        raise BackendError("this model does not give its feature map; compress it anew")
+
+
+def channels_last(maps: NDArray[np.float32], target: Target) -> NDArray[np.float32]:
+    """Bring feature maps from the target's layout to ``[N, h, w, channels]``."""
+    return maps if target.layout == "NHWC" else maps.transpose(0, 2, 3, 1)
 
 
 def as_laid_out(batch: Pixels, target: Target) -> Pixels:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import BackendError
 from ..manifest import Target
-from . import Pixels, as_laid_out
+from . import Pixels, as_laid_out, channels_last, needs_features
 
 
 class OnnxBackend:
@@ -18,7 +18,7 @@ class OnnxBackend:
         self._session = session
         self._target = target
         self._input = session.get_inputs()[0].name
-        self._output = session.get_outputs()[0].name
+        self._outputs = [output.name for output in session.get_outputs()]
         # Many foreign models were exported for a batch of exactly one.
         self._one_by_one = session.get_inputs()[0].shape[0] == 1
 
@@ -29,19 +29,27 @@ class OnnxBackend:
 
     def infer(self, batch: Pixels) -> NDArray[np.float32]:
         """Run the network; see `Backend.infer`."""
-        if self._one_by_one:
-            return np.concatenate([self._run(batch[i : i + 1]) for i in range(len(batch))])
-        return self._run(batch)
+        (logits,) = self._run(batch, self._outputs[:1])
+        return logits
 
-    def _run(self, batch: Pixels) -> NDArray[np.float32]:
+    def infer_with_features(self, batch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Run the network; see `Backend.infer_with_features`."""
+        needs_features(self._target)
+        logits, maps = self._run(batch, self._outputs[:2])
+        return logits, channels_last(maps, self._target)
+
+    def _run(self, batch: Pixels, outputs: list[str]) -> list[NDArray[np.float32]]:
+        values = as_laid_out(batch, self._target)
+        parts = np.split(values, len(values)) if self._one_by_one else [values]
         try:
-            outputs = self._session.run(
-                [self._output], {self._input: as_laid_out(batch, self._target)}
-            )
+            given = [self._session.run(outputs, {self._input: part}) for part in parts]
         except Exception as error:
             raise BackendError(f"ONNX Runtime failed: {error}") from error
-        logits: NDArray[np.float32] = outputs[0]
-        return logits
+        return (
+            given[0]
+            if len(given) == 1
+            else [np.concatenate(each) for each in zip(*given, strict=True)]
+        )
 
     def close(self) -> None:
         """Free the session."""

@@ -11,7 +11,7 @@ from ..errors import BackendError
 from ..extras import needs_extra
 from ..manifest import Target
 from ..untracked import untracked
-from . import Pixels, as_laid_out
+from . import Pixels, as_laid_out, channels_last, needs_features
 
 
 class OpenVinoBackend:
@@ -45,16 +45,25 @@ class OpenVinoBackend:
 
     def infer(self, batch: Pixels) -> NDArray[np.float32]:
         """Run the network; see `Backend.infer`."""
+        logits: NDArray[np.float32] = self._run(batch)[0].astype(np.float32)
+        return logits
+
+    def infer_with_features(self, batch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Run the network; see `Backend.infer_with_features`."""
+        needs_features(self._target)
+        outputs = self._run(batch)
+        maps = channels_last(outputs[1].astype(np.float32), self._target)
+        return outputs[0].astype(np.float32), maps
+
+    def _run(self, batch: Pixels) -> Any:
         values = as_laid_out(batch, self._target)
         # A batch of another size would come back empty, or as the answer before it.
         if not self._shape.compatible(type(self._shape)(list(values.shape))):
             raise BackendError(f"OpenVINO takes {self._shape}, not {list(values.shape)}")
         try:
-            outputs = self._request.infer({0: values})
+            return self._request.infer({0: values})
         except Exception as error:
             raise BackendError(f"OpenVINO failed: {error}") from error
-        logits: NDArray[np.float32] = outputs[0].astype(np.float32)
-        return logits
 
     def close(self) -> None:
         """Free the compiled model."""

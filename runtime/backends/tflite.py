@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import BackendError
 from ..extras import needs_extra
 from ..manifest import Target
-from . import Pixels, as_laid_out
+from . import Pixels, as_laid_out, channels_last, needs_features
 
 
 class TfliteBackend:
@@ -23,7 +23,10 @@ class TfliteBackend:
         self._interpreter = interpreter
         self._target = target
         self._input = interpreter.get_input_details()[0]
-        self._output = interpreter.get_output_details()[0]
+        # Converters keep no order among outputs; a feature map is the one with height and width.
+        outputs = interpreter.get_output_details()
+        self._maps = next((output for output in outputs if len(output["shape"]) == 4), None)
+        self._logits = next((output for output in outputs if output is not self._maps), self._maps)
 
     @classmethod
     def load(cls, files: tuple[Path, ...], target: Target, threads: int) -> "TfliteBackend":
@@ -36,20 +39,34 @@ class TfliteBackend:
         Most exported graphs have a fixed batch of one, and resizing an interpreter costs more than
         a batch gains on a small CPU.
         """
-        return np.concatenate([self._infer_one(batch[i : i + 1]) for i in range(len(batch))])
+        return np.concatenate([self._run(one, self._logits)[0] for one in _one_by_one(batch)])
 
-    def _infer_one(self, picture: Pixels) -> NDArray[np.float32]:
+    def infer_with_features(self, batch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Run the network; see `Backend.infer_with_features`."""
+        needs_features(self._target)
+        given = [self._run(one, self._logits, self._maps) for one in _one_by_one(batch)]
+        logits, maps = (np.concatenate(each) for each in zip(*given, strict=True))
+        return logits, channels_last(maps, self._target)
+
+    def _run(self, picture: Pixels, *outputs: Any) -> list[NDArray[np.float32]]:
         try:
             values = as_laid_out(picture, self._target)
             self._interpreter.set_tensor(self._input["index"], _quantised(values, self._input))
             self._interpreter.invoke()
-            return _dequantised(self._interpreter.get_tensor(self._output["index"]), self._output)
+            return [
+                _dequantised(self._interpreter.get_tensor(output["index"]), output)
+                for output in outputs
+            ]
         except (ValueError, RuntimeError) as error:
             raise BackendError(f"LiteRT failed: {error}") from error
 
     def close(self) -> None:
         """Free the interpreter."""
         del self._interpreter
+
+
+def _one_by_one(batch: Pixels) -> list[Pixels]:
+    return np.split(batch, len(batch))
 
 
 def open_interpreter(model: Path, threads: int) -> Any:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from birdedge.compress.exporters import load_exporter
+from birdedge.compress.features import WithFeatures
 from birdedge.runtime.backends import Backend, load_backend
 from birdedge.runtime.errors import BackendError
 from birdedge.runtime.golden import draw_golden_inputs
@@ -165,6 +166,47 @@ def test_signals_arrive_after_backends_have_come_and_gone(case: Case) -> None:
         text=True,
     )
     assert (done.returncode, done.stdout) == (0, "arrived\n"), done.stderr
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def case_with_features(
+    request: pytest.FixtureRequest, network: nn.Module, tmp_path_factory: pytest.TempPathFactory
+) -> Case:
+    exported = load_exporter(request.param).export(
+        WithFeatures(network).eval(), SIZE, tmp_path_factory.mktemp(request.param)
+    )
+    entries = tuple(FileEntry(name=f.name, sha256="0" * 64, bytes=0) for f in exported.files)
+    target = Target(
+        engine=exported.engine,
+        files=entries,
+        layout=exported.layout,
+        features=True,
+        golden_tolerance=1,
+    )
+    return Case(exported.files, target)
+
+
+def test_features_are_those_of_pytorch_whatever_the_layout(
+    case_with_features: Case, network: nn.Module, batch: NDArray[np.float32]
+) -> None:
+    backend = load_backend(case_with_features.files, case_with_features.target, threads=1)
+    logits, features = backend.infer_with_features(batch)
+    alone = backend.infer(batch)
+    backend.close()
+
+    with torch.inference_mode():
+        wanted = network.forward_features(torch.from_numpy(batch).permute(0, 3, 1, 2))
+    assert features.dtype == np.float32
+    assert features.shape == (4, 2, 3, 1280)
+    # OpenVINO's weights are float16, and an untrained network multiplies what that rounds.
+    atol = 0.2 if case_with_features.target.engine == "openvino" else 1e-3
+    np.testing.assert_allclose(features, wanted.permute(0, 2, 3, 1), rtol=1e-3, atol=atol)
+    np.testing.assert_array_equal(logits, alone)
+
+
+def test_a_model_without_features_says_so(backend: Backend, batch: NDArray[np.float32]) -> None:
+    with pytest.raises(BackendError, match="does not give its feature map"):
+        backend.infer_with_features(batch)
 
 
 def test_unknown_engine_is_named_with_the_known_ones() -> None:
