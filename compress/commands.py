@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -202,6 +202,10 @@ def compress_command(
     json: Annotated[
         bool, typer.Option("--json", help="Print all figures as one JSON object.")
     ] = False,
+    wandb: Annotated[
+        Literal["disabled", "offline", "online"],
+        typer.Option(help="Record all figures as a run of W&B; offline keeps it in ./wandb."),
+    ] = "disabled",
     force: Annotated[bool, typer.Option("--force", help="Replace an older bundle.")] = False,
 ) -> None:
     """Make a bundle for small computers from a checkpoint.
@@ -220,7 +224,7 @@ def compress_command(
     with _training():
         from .compress import Calibration, Shrinking
         from .compress import compress as run
-        from .report import as_json, stages_table, targets_table
+        from .report import as_json, log_to_wandb, stages_table, targets_table
 
         shrinking = None
         if smaller:
@@ -240,6 +244,8 @@ def compress_command(
             overwrite=force,
             say=_say,
         )
+    if wandb != "disabled":
+        log_to_wandb(done, wandb)
     if done.stages:
         _print(stages_table(done.stages))
     _print(targets_table(done.manifest.id, done.figures))

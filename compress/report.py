@@ -51,6 +51,28 @@ def as_json(done: "Compressed") -> str:
     )
 
 
+def log_to_wandb(done: "Compressed", mode: str) -> None:
+    """Record all figures of a compression as a run of W&B.
+
+    Args:
+        done: what was made.
+        mode: ``offline`` keeps the run in ``./wandb``, ``online`` needs a key.
+    """
+    import wandb
+
+    record = json.loads(as_json(done))
+    settings = wandb.Settings(silent=True)
+    with wandb.init(
+        project="birdedge",
+        job_type="compress",
+        name=done.manifest.id,
+        mode=mode,  # type: ignore[arg-type]
+        config=done.manifest.provenance["compression"],
+        settings=settings,
+    ) as run:
+        run.summary.update({"stages": record["stages"], "targets": record["targets"]})
+
+
 def target_record(figures: TargetFigures) -> dict[str, object]:
     """One target's figures as JSON."""
     parts = {"val": figures.val, "test": figures.test}

@@ -1,13 +1,19 @@
-"""What `birdedge models info` and `verify` print."""
+"""What `birdedge models info`, `list` and `verify` print."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from .bundle import ModelBundle
-from .errors import BackendError, MissingExtraError
+from .errors import BackendError, MissingExtraError, one_line
 from .golden import self_test
-from .manifest import Target
+from .listing import Found
+from .manifest import Manifest, Target
 
 
 def print_info(bundle: ModelBundle) -> None:
@@ -41,6 +47,43 @@ def _figures(target: Target) -> tuple[str, ...]:
         return (size, "not measured", "", "")
     interval = f"{accuracy.low:.1%} - {accuracy.high:.1%}"
     return (size, f"{accuracy.top1:.2%}", interval, f"{accuracy.samples:,}")
+
+
+def print_bundles(found: list[Found], as_json: bool) -> bool:
+    """Print bundles, as a table or a JSON object each; what is wrong with one goes to stderr.
+
+    Returns:
+        Whether all of them can be used.
+    """
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for title in ("Model", "Species", "Top-1", "Targets", "Folder"):
+        number = title in ("Species", "Top-1")
+        table.add_column(title, justify="right" if number else "left", overflow="fold")
+    for item in found:
+        if item.manifest is None:
+            sys.stderr.write(f"birdedge: {one_line(item.problem)}\n")
+            continue
+        facts = _facts(item.manifest, item.folder)
+        if as_json:
+            sys.stdout.write(json.dumps(facts) + "\n")
+        top1 = "" if facts["top1"] is None else f"{facts['top1']:.1%}"
+        cells = (facts["id"], str(facts["species"]), top1, ", ".join(facts["targets"]))
+        table.add_row(*(escape(cell) for cell in (*cells, facts["folder"])))
+    if not as_json:
+        Console().print(table)
+    return all(item.manifest is not None for item in found)
+
+
+def _facts(manifest: Manifest, folder: Path) -> dict[str, Any]:
+    accuracies = [target.accuracy for target in manifest.targets.values()]
+    return {
+        "id": manifest.id,
+        "folder": str(folder),
+        "species": sum(not label.is_background for label in manifest.labels),
+        # Of all targets, since one may be chosen for its speed: the least.
+        "top1": min((accuracy.top1 for accuracy in accuracies if accuracy), default=None),
+        "targets": list(manifest.targets),
+    }
 
 
 def verify_targets(bundle: ModelBundle, threads: int) -> bool:

@@ -170,6 +170,25 @@ def import_command(
     typer.echo(folder)
 
 
+@models.command(name="list")
+def list_command(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FOLDER]...", help="Where to look; here if not given."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List the bundle inside birdedge and those in some folders.
+
+    Exit code 1 if one of them cannot be used.
+    """
+    from .bundle_report import print_bundles
+    from .listing import find_bundles
+
+    found = find_bundles(folders or [Path()])
+    raise typer.Exit(0 if print_bundles(found, as_json) else 1)
+
+
 @models.command()
 def info(
     model: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = DEFAULT_MODEL,

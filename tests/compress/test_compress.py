@@ -16,6 +16,7 @@ from birdedge.compress.compress import Calibration, Compressed, compress
 from birdedge.compress.confidence import UNKNOWN_THRESHOLD
 from birdedge.compress.exporters import Exported
 from birdedge.compress.quantizers.onnx import OnnxCalibrated
+from birdedge.compress.report import log_to_wandb
 from birdedge.compress.targets import TARGETS
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
@@ -273,3 +274,14 @@ def compress_plain(trained, tmp_path: Path, target: str) -> Path:
     made = compress(trained.path, tmp_path / "p", targets=(target,), calibration=FEW, max_drop=20)
     assert "mirror image" not in (made.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     return made.folder
+
+
+def test_figures_are_recorded_by_wandb_when_it_is_on(
+    compressed: Compressed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log_to_wandb(compressed, "offline")
+
+    (record,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
+    assert compressed.manifest.id.encode() in record.read_bytes()
+    assert b"onnx-int8" in record.read_bytes()

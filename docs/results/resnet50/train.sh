@@ -8,7 +8,7 @@ birdedge train +experiment=default_probe "preprocess.input_size=[128,128]" \
   hydra.run.dir=$out/teacher
 
 previous=null
-for stage in 64:50:0.001 128:14:0.0005 224:2:0.0001; do
+for stage in 64:50:0.001 128:10:0.0005 224:1:0.0001; do
   IFS=: read -r size epochs lr <<END
 $stage
 END
