@@ -64,13 +64,19 @@ class CheckpointInfo(BaseModel):
 
 
 def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> None:
-    """Write weights and description; an older file is replaced only once the new one is whole."""
+    """Write weights and description; an older file is replaced only once the new one is whole.
+
+    Raises:
+        CheckpointError: it cannot be written; an older file is as it was.
+    """
     partial = path.with_name(path.name + ".partial")
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     try:
         save_file(weights, partial, metadata={_METADATA_KEY: info.model_dump_json()})
         partial.chmod(0o644)  # safetensors leaves it to its owner alone
         os.replace(partial, path)  # noqa: PTH105 - atomic, and over an older file
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"cannot write {path}: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -1,5 +1,7 @@
 """Networks, weights from files, folded batch norm, checkpoints."""
 
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -154,3 +156,32 @@ def test_a_checkpoint_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_weights_alone_are_no_checkpoint(weights: Path) -> None:
     with pytest.raises(CheckpointError, match="holds weights alone"):
         load_checkpoint(weights)
+
+
+@pytest.fixture
+def little_space() -> Iterator[None]:
+    """No file may grow beyond 100 kB, as on a disk that is nearly full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_checkpoint_that_does_not_fit_the_disk_leaves_the_older_one(
+    tmp_path: Path, little_space: None
+) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(b"older")
+    info = CheckpointInfo(architecture="test_resnet", labels=(), preprocess=Preprocess())
+
+    with pytest.raises(CheckpointError, match=r"cannot write .*checkpoint\.safetensors: .*large"):
+        save_checkpoint(path, create_network("test_resnet", 5), info)
+
+    assert path.read_bytes() == b"older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_in_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    info = CheckpointInfo(architecture="test_resnet", labels=(), preprocess=Preprocess())
+    with pytest.raises(CheckpointError, match=r"cannot write .*nowhere.*No such file"):
+        save_checkpoint(tmp_path / "nowhere" / "x", create_network("test_resnet", 5), info)
