@@ -13,11 +13,13 @@ from birdedge.runtime.errors import CheckpointError
 from birdedge.runtime.labels import Label
 from birdedge.runtime.preprocess import Preprocess
 from birdedge.train.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from birdedge.train.half import halve
 from birdedge.train.model import (
     batch_norms,
     create_network,
     has_folded_batch_norm,
     load_weights,
+    network_of,
     restore_batch_norm,
 )
 from birdedge.train.probe import fit_classifier
@@ -185,3 +187,32 @@ def test_a_checkpoint_in_a_folder_that_is_not_there_is_one_line(tmp_path: Path) 
     info = CheckpointInfo(architecture="test_resnet", labels=(), preprocess=Preprocess())
     with pytest.raises(CheckpointError, match=r"cannot write .*nowhere.*No such file"):
         save_checkpoint(tmp_path / "nowhere" / "x", create_network("test_resnet", 5), info)
+
+
+def test_a_halved_checkpoint_is_half_as_large_and_answers_alike(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = create_network("test_resnet", 5).eval()
+    labels = tuple(Label(scientific_name=name) for name in "abcde")
+    info = CheckpointInfo(architecture="test_resnet", labels=labels, preprocess=Preprocess())
+    save_checkpoint(tmp_path / "whole", network, info)
+
+    halve(tmp_path / "whole", tmp_path / "half")
+
+    read, weights = load_checkpoint(tmp_path / "half")
+    images = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(
+        network_of(read, weights)(images), network(images), rtol=1e-2, atol=1e-3
+    )
+    sizes = [(tmp_path / name).stat().st_size for name in ("half", "whole")]
+    assert sizes[0] < 0.52 * sizes[1]
+
+
+def test_weights_beyond_float16_are_not_halved(tmp_path: Path) -> None:
+    network = create_network("test_resnet", 5)
+    torch.nn.init.constant_(network.fc.bias, 1e6)
+    labels = tuple(Label(scientific_name=name) for name in "abcde")
+    info = CheckpointInfo(architecture="test_resnet", labels=labels, preprocess=Preprocess())
+    save_checkpoint(tmp_path / "whole", network, info)
+
+    with pytest.raises(CheckpointError, match=r"weights up to 1e\+06, beyond float16"):
+        halve(tmp_path / "whole", tmp_path / "half")
