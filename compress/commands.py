@@ -127,7 +127,7 @@ def recover_command(
 
     The same command again goes on where an interrupted one stopped.
     """
-    with _training():
+    with _training(resumes=True):
         from .recover import recover as run
 
         trained = run(pruned, parent, out, settings or [], data)
@@ -221,7 +221,7 @@ def compress_command(
         raise typer.BadParameter(
             "with a twin, prune and recover both networks first (birdedge prune, recover)"
         )
-    with _training():
+    with _training(resumes=smaller):
         from .compress import Calibration, Shrinking
         from .compress import compress as run
         from .report import as_json, log_to_wandb, stages_table, targets_table
@@ -269,13 +269,22 @@ def _goal(
 
 
 @contextmanager
-def _training() -> Iterator[None]:
-    """What may train says what is wrong in one line, as `birdedge train` does."""
+def _training(resumes: bool) -> Iterator[None]:
+    """What may train says what is wrong in one line, as `birdedge train` does.
+
+    Args:
+        resumes: whether the same command goes on after Ctrl-C from what is there.
+    """
     with needs_extra("compress"):
         from ..train.reporting import hush_lightning, one_line_errors
     hush_lightning()
-    with one_line_errors(), needs_extra("compress"):
-        yield
+    try:
+        with one_line_errors(), needs_extra("compress"):
+            yield
+    except KeyboardInterrupt:
+        if resumes:
+            _say("stopped; the same command goes on from here")
+        raise
 
 
 def _say(line: str) -> None:

@@ -187,3 +187,18 @@ def test_a_compression_that_fails_keeps_its_stages_and_no_bundle(trained, tmp_pa
     assert not out.exists()
     kept = {path.name for path in (tmp_path / "bundle.work").iterdir()}
     assert kept == {"pruned", "recovered", "measured"}
+
+
+def test_ctrl_c_says_how_to_go_on(
+    trained, pruned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("birdedge.compress.recover.run", interrupt)
+    result = CliRunner().invoke(
+        recover, [str(pruned), "--parent", str(trained.path), "-o", str(tmp_path / "run")]
+    )
+
+    assert result.exit_code == 130
+    assert "stopped; the same command goes on from here" in result.stderr
