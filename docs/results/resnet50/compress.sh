@@ -8,8 +8,8 @@ bundles=outputs/bundles
 
 birdedge compress $full --targets $all --max-drop 1.5 --out $bundles/resnet50
 for macs in 0.7 0.5 0.25; do
-  birdedge compress $full --macs $macs --recover trainer.epochs=2 --recover data.workers=1 \
-    --targets $all --max-drop 1.5 --out $bundles/resnet50-$macs
+  birdedge compress $full --macs $macs --recover trainer.epochs=3 --recover data.workers=1 \
+    --recover trainer.ema_decay=0.9 --targets $all --max-drop 1.5 --out $bundles/resnet50-$macs
 done
 python -m birdedge.benchmarks.compression $full $bundles/resnet50 $bundles/resnet50-0.7 \
   $bundles/resnet50-0.5 $bundles/resnet50-0.25 --out docs/results/resnet50
