@@ -1,6 +1,7 @@
 """ONNX, by ONNX Runtime's own quantizer."""
 
 import copy
+import re
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -45,9 +46,10 @@ class OnnxCalibrated:
         self._source = source
         self._model = model
         self._ranges = ranges
-        # A layer goes by the name that PyTorch gave it, which its weight still carries.
+        # A layer goes by the name that timm gave it, which its weight still carries, behind those
+        # of the modules that the network was wrapped in.
         self._nodes = {
-            node.input[1].removesuffix(".weight"): node.name
+            re.sub(r"^(network\.)+|\.weight$", "", node.input[1]): node.name
             for node in model.graph.node
             if node.op_type in _WEIGHTED
         }

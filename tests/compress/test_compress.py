@@ -140,7 +140,7 @@ def test_target_that_loses_too_much_leaves_nothing_behind(
 
         model = onnx.load(source.files[0])
         for tensor in model.graph.initializer:
-            if tensor.name == "classifier.bias":
+            if tensor.name.endswith("classifier.bias"):
                 values = np.array([9, 0, 0], dtype=np.float32)
                 tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
         onnx.save(model, folder / "ruined.onnx")

@@ -10,6 +10,8 @@ from torch import nn
 
 from birdedge.compress.control import quantize_within, rank_layers
 from birdedge.compress.exporters import Exported, load_exporter
+from birdedge.compress.features import WithFeatures
+from birdedge.compress.mirror import Mirrored
 from birdedge.compress.photos import batches
 from birdedge.compress.quantizers import CalibrationSet, calibrate
 from birdedge.compress.verify import run_exported
@@ -117,3 +119,14 @@ def test_no_more_than_half_of_the_layers_go_back(
 ) -> None:
     done = quantize_within(1, lambda model: 2.0, source, photos, tmp_path)
     assert len(done.in_float) == 2
+
+
+def test_a_wrapped_network_keeps_the_names_of_its_layers(
+    trained, photos: CalibrationSet, tmp_path: Path
+) -> None:
+    wrapped = WithFeatures(Mirrored(trained.network)).eval()
+    source = load_exporter("onnx").export(wrapped, (32, 32), tmp_path)
+
+    layers = calibrate(source, photos).layers
+    assert layers[0] == "conv_stem"
+    assert layers[-1] == "classifier"
