@@ -58,6 +58,9 @@ def main(
 ) -> None:
     """Measure all targets side by side and write what came out."""
     torch.set_num_threads(threads)
+    # A network whose channels have died computes with denormal numbers, which made PyTorch thirty
+    # times slower; flushed to zero they cost nothing, and no answer changes.
+    torch.set_flush_denormal(True)
     info, weights = load_checkpoint(checkpoint)
     network = network_of(info, weights)
     size = info.preprocess.input_size
