@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ..runtime.errors import BirdedgeError
 from ..runtime.extras import needs_extra
 from .targets import CALIBRATION_METHODS, DEFAULT_TARGETS, TARGETS, Importance, Scope
 
@@ -102,8 +103,10 @@ def prune_command(
         from .shrink import measure, prune_checkpoint
     pruning, deadline = _goal(macs, latency, on, importance, scope, steps, round_to)
     prune_checkpoint(checkpoint, out, pruning, deadline, data, _say)
-    figures = measure({"as trained": checkpoint, "pruned": out}, data)
-    _print(stages_table(figures))
+    try:
+        _print(stages_table(measure({"as trained": checkpoint, "pruned": out}, data)))
+    except BirdedgeError as error:  # the file is written all the same
+        _say(f"not measured: {error}")
     typer.echo(out)
 
 

@@ -182,21 +182,23 @@ def compress(
             "in_float": {name: item.in_float for name, item in made.items() if item.in_float},
             "figures": {name: target_record(item) for name, item in figures.items()},
         }
-        if stages:
+        if model.info.pruning:
             record["pruning"] = model.info.pruning
+        if stages:
             record["stages"] = {name: asdict(item) for name, item in stages.items()}
         if twin is not None:
             record["twin"] = judged.info.provenance.model_dump(mode="json")
+        gives_features = any(item.target.features for item in made.values())
         about = Contents(
             model.info,
             model.weights,
-            classifier_weights(model.network),
+            classifier_weights(model.network) if gives_features else None,
             photos.name,
             temperature,
             record,
         )
         manifest = package(draft, made, figures, about)
-    if work is None:
+    if shrinking is not None and work is None:
         shutil.rmtree(_beside(out), ignore_errors=True)
     return Compressed(out, manifest, stages, figures)
 

@@ -39,6 +39,9 @@ def has_linear_head(network: nn.Module, input_size: tuple[int, int]) -> bool:
     if not isinstance(classifier, nn.Linear):
         return False
     images = torch.linspace(-1, 1, 3 * input_size[0] * input_size[1]).view(1, 3, *input_size)
+    inner = network.network if isinstance(network, Mirrored) else network
+    if inner.forward_features(images).ndim != 4:  # type: ignore[operator]
+        return False
     logits, maps = WithFeatures(network)(images)
     if maps.ndim != 4 or maps.shape[1] != classifier.in_features:
         return False

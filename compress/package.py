@@ -44,7 +44,7 @@ class Contents:
     Attributes:
         info: the checkpoint's description.
         weights: the checkpoint's weights, which name the bundle.
-        classifier: weights ``[classes, channels]`` of the last layer.
+        classifier: weights ``[classes, channels]`` of the last layer, where targets give features.
         data: name of the data set.
         temperature: as fitted.
         compression: how it was compressed, for the record.
@@ -52,7 +52,7 @@ class Contents:
 
     info: CheckpointInfo
     weights: Mapping[str, Tensor]
-    classifier: Tensor
+    classifier: Tensor | None
     data: str
     temperature: float
     compression: dict[str, Any]
@@ -92,7 +92,7 @@ def package(
         golden=describe_file(write_golden(folder, inputs, golden)),
         classifier=(
             describe_file(write_classifier(folder, about.classifier.numpy()))
-            if any(target.features for target in targets.values())
+            if about.classifier is not None
             else None
         ),
         license=LICENSES.get(about.data, _OTHER_LICENSE),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..runtime.errors import CheckpointError
+from ..runtime.errors import BirdedgeError, CheckpointError
 from ..train.model import classifier_of
 from .cost import count_macs
 from .quiet import quiet
@@ -95,7 +95,7 @@ def prune(
                 _measure_gradients(network, labelled())
             macs = _prune_to(goal, pruner, network, input_size)
         network.zero_grad(set_to_none=True)
-    except CheckpointError:
+    except BirdedgeError:
         raise
     # Torch-Pruning lets through whatever the network's own code raises at a shape it cannot have.
     except Exception as error:

@@ -4,16 +4,20 @@ As in `Distillation`, on mixed views and without labels; what the parent was tra
 the rest.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ..runtime.bundle import sha256
 from ..runtime.errors import CheckpointError
 from ..train.checkpoint import load_checkpoint
 from ..train.resume import LAST
 from ..train.train import CONFIGS, Trained, run
+
+_MADE_FROM = "recovered_from.json"
 
 
 def recover(
@@ -35,13 +39,24 @@ def recover(
         data: where the photos lie, if not where training found them.
 
     Raises:
-        CheckpointError: a checkpoint is damaged, or the two know other classes.
+        CheckpointError: a checkpoint is damaged, the two know other classes, or the folder holds a
+            run of others or of other settings.
         DataError: the photos are missing.
         OmegaConfBaseException, ValidationError: a setting is wrong.
     """
     config = _configuration(pruned, parent, settings, data)
+    made_from = {
+        "pruned": sha256(pruned),
+        "parent": sha256(parent),
+        "config": OmegaConf.to_container(config, resolve=True),
+    }
+    note = folder / _MADE_FROM
     if (folder / LAST).is_file():
+        if not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != made_from:
+            raise CheckpointError(f"{folder} holds another run; choose another --out")
         config.resume = str(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(made_from, indent=1), encoding="utf-8")
     return run(config, folder)
 
 

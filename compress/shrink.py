@@ -144,6 +144,10 @@ def prune_checkpoint(
         DataError: photos are needed and missing.
         BackendError: the network cannot be timed.
     """
+    if out.resolve() == checkpoint.resolve():
+        raise CheckpointError(f"{out} is the checkpoint to prune; choose another --out")
+    if not out.parent.is_dir():
+        raise CheckpointError(f"cannot write {out}: there is no folder {out.parent}")
     info, weights = load_checkpoint(checkpoint)
     network = network_of(info, weights)
 
@@ -161,7 +165,9 @@ def prune_checkpoint(
         pruning = replace(pruning, macs=share)
     prune(network, info.preprocess.input_size, pruning, labelled)
     record = {"parent_sha256": sha256(checkpoint), **asdict(pruning)}
-    save_checkpoint(out, network, info.model_copy(update={"pruning": record, "metrics": {}}))
+    info = info.model_copy(update={"pruning": record, "metrics": {}})
+    network_of(info, network.state_dict())  # what cannot be read back is not written
+    save_checkpoint(out, network, info)
 
 
 def measure(checkpoints: Mapping[str, Path], data: Path | None = None) -> dict[str, StageFigures]:

@@ -28,13 +28,15 @@ def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]
         What `make` returned, now or then.
 
     Raises:
-        BirdedgeError: the folder cannot be written.
+        BirdedgeError: the folder cannot be written, or holds something else.
     """
     wanted = json.loads(json.dumps(inputs))
     if _read(folder / _INPUTS) == wanted:
         result = _read(folder / _RESULT)
         if result is not None:
             return result
+    if folder.exists() and not (folder / _INPUTS).is_file():
+        raise BirdedgeError(f"{folder} is none of birdedge's; choose another --work")
     partial = folder.with_name(folder.name + ".partial")
     try:
         if _read(partial / _INPUTS) != wanted:

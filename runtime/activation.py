@@ -31,7 +31,7 @@ def read_classifier(path: Path) -> NDArray[np.float32]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             weights: NDArray[np.float32] = arrays["weights"].astype(np.float32)
-    except (OSError, KeyError, ValueError, BadZipFile) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
         raise BundleError(f"{path} holds no classifier weights: {error}") from error
     return weights
 

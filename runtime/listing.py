@@ -1,5 +1,6 @@
 """Which bundles lie in some folders."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ def find_bundles(folders: Iterable[Path]) -> list[Found]:
     for folder in folders:
         try:
             for place in (folder, *sorted(folder.iterdir())):
-                if (place / MANIFEST).is_file():
+                if os.access(place, os.X_OK) and (place / MANIFEST).is_file():
                     places.setdefault(place.resolve(), place)
         except OSError as error:
             raise BundleError(f"cannot look into {folder}: {error.strerror}") from error

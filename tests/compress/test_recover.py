@@ -202,3 +202,27 @@ def test_ctrl_c_says_how_to_go_on(
 
     assert result.exit_code == 130
     assert "stopped; the same command goes on from here" in result.stderr
+
+
+def test_a_folder_with_another_run_is_not_resumed(trained, pruned: Path, tmp_path: Path) -> None:
+    run(pruned, trained.path, tmp_path / "run", QUICK)
+    with pytest.raises(CheckpointError, match="holds another run; choose another --out"):
+        run(pruned, trained.path, tmp_path / "run", [*QUICK, "optimizer.lr=0.001"])
+
+
+def test_a_checkpoint_is_not_pruned_over_itself(pruned: Path) -> None:
+    before = pruned.read_bytes()
+    with pytest.raises(CheckpointError, match="is the checkpoint to prune"):
+        prune_checkpoint(pruned, pruned, Pruning(0.9))
+    assert pruned.read_bytes() == before
+
+
+def test_a_compression_without_pruning_touches_no_folder_beside(trained, tmp_path: Path) -> None:
+    (tmp_path / "bundle.work").mkdir()
+    (tmp_path / "bundle.work" / "mine.txt").write_text("mine")
+    result = CliRunner().invoke(
+        compress,
+        [str(trained.path), "-o", str(tmp_path / "bundle"), "--targets", "onnx-fp32"],
+    )
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / "bundle.work" / "mine.txt").read_text() == "mine"

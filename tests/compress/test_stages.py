@@ -72,3 +72,11 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BirdedgeError, match=r"cannot write .*file/a: Not a directory"):
         stage(tmp_path / "file" / "a", {}, Maker())
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mine.txt").write_text("mine")
+    with pytest.raises(BirdedgeError, match="is none of birdedge's"):
+        stage(tmp_path / "a", {}, Maker())
+    assert (tmp_path / "a" / "mine.txt").read_text() == "mine"
