@@ -11,13 +11,13 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from ..compress.exporters import load_exporter
+from ..compress.figures import top1
 from ..compress.model import Model
 from ..compress.photos import batches, draw_by_class, labels_of
 from ..compress.quantizers import CalibrationSet, load_quantizer, quantize
-from ..compress.verify import Logits, run_exported
+from ..compress.verify import run_exported
 
 ENGINES = ("onnx", "openvino", "tflite")
 
@@ -42,7 +42,7 @@ def main(
                 model.network, preprocess.input_size, Path(folder)
             )
             wanted = run_exported(source, preprocess, val)
-            print(f"| {engine} | float | {_top1(wanted, labels):.1%} | | |", flush=True)
+            print(f"| {engine} | float | {top1(wanted, labels):.1%} | | |", flush=True)
             for method in load_quantizer(engine, "minmax").methods:
                 calibration = CalibrationSet(pictures, preprocess, method)
                 logits = run_exported(quantize(source, calibration, Path(folder)), preprocess, val)
@@ -50,14 +50,10 @@ def main(
                 # Root mean square, as a share of how much the float logits differ.
                 error = float(np.sqrt(np.square(logits - wanted).mean()) / wanted.std())
                 print(
-                    f"| {engine} | {method} | {_top1(logits, labels):.1%} | {agreement:.1%} | "
+                    f"| {engine} | {method} | {top1(logits, labels):.1%} | {agreement:.1%} | "
                     f"{error:.1%} |",
                     flush=True,
                 )
-
-
-def _top1(logits: Logits, labels: NDArray[np.int64]) -> float:
-    return float((logits.argmax(axis=1) == labels).mean())
 
 
 if __name__ == "__main__":

@@ -128,11 +128,9 @@ def _row(bundle: ModelBundle, name: str, macs: int, milliseconds: float) -> Row:
     accuracy = target.accuracy
     assert accuracy is not None  # every bundle of `birdedge compress` says it
     compression: dict[str, Any] = bundle.manifest.provenance["compression"]
-    stages = compression.get("stages", {})
-    last = [*stages.values()][-1]["macs"] if stages else macs
     figures = compression["figures"][name]
     return Row(
-        level=last / macs,
+        level=compression["macs"] / macs,
         target=name,
         megabytes=sum(entry.bytes for entry in target.files) / 1e6,
         top1=accuracy.top1,

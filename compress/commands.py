@@ -102,7 +102,7 @@ def prune_command(
         from .report import stages_table
         from .shrink import measure, prune_checkpoint
     pruning, deadline = _goal(macs, latency, on, importance, scope, steps, round_to)
-    prune_checkpoint(checkpoint, out, pruning, deadline, data, _say)
+    prune_checkpoint(checkpoint, out, pruning, deadline, data=data, say=_say)
     try:
         _print(stages_table(measure({"as trained": checkpoint, "pruned": out}, data)))
     except BirdedgeError as error:  # the file is written all the same
@@ -220,6 +220,8 @@ def compress_command(
     if macs is not None and latency is not None:
         raise typer.BadParameter("say how small: either --macs or --latency")
     smaller = macs is not None or latency is not None
+    if not smaller and (recover or work):
+        raise typer.BadParameter("--recover and --work go with --macs or --latency")
     if smaller and twin is not None:
         raise typer.BadParameter(
             "with a twin, prune and recover both networks first (birdedge prune, recover)"
@@ -247,12 +249,12 @@ def compress_command(
             overwrite=force,
             say=_say,
         )
-    if wandb != "disabled":
-        log_to_wandb(done, wandb)
     if done.stages:
         _print(stages_table(done.stages))
     _print(targets_table(done.manifest.id, done.figures))
     typer.echo(as_json(done) if json else done.folder)
+    if wandb != "disabled":
+        log_to_wandb(done, wandb)
 
 
 def _goal(

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,10 @@ from ..train.layouts import Photo
 from ..train.provenance import git_commit
 from .card import TargetFigures
 from .confidence import UNKNOWN_THRESHOLD, fit_temperature
+from .cost import count_macs
 from .exporters import Exported
 from .features import classifier_weights
+from .figures import top1
 from .latency import Deadline
 from .make import Made, Quantization, Say, make_targets
 from .model import Model, load_twin
@@ -147,6 +148,7 @@ def compress(
                 shrinking.pruning,
                 deadline=shrinking.deadline,
                 recovery=shrinking.recovery,
+                mirror=mirror,
                 data=data,
                 say=say,
             )
@@ -179,6 +181,7 @@ def compress(
             "calibration_photos": min(calibration.photos, len(photos.train)),
             "calibration_method": calibration.method,
             "mirrored": mirror,
+            "macs": count_macs(model.network, model.info.preprocess.input_size),
             "in_float": {name: item.in_float for name, item in made.items() if item.in_float},
             "figures": {name: target_record(item) for name, item in figures.items()},
         }
@@ -225,7 +228,7 @@ def _quantization(
     calibration: Calibration,
     max_drop: float,
     say: Say,
-    made_of_twin: Mapping[str, Made] = MappingProxyType({}),
+    made_of_twin: Mapping[str, Made] | None = None,
 ) -> Quantization | None:
     """How a network is quantized: within the budget, or with the layers that suited its twin."""
     if not any(TARGETS[name].quantized for name in targets):
@@ -235,9 +238,10 @@ def _quantization(
     preprocess = model.info.preprocess
     pictures = [*batches(drawn, preprocess, model.photos.box_margin)]
     photos = CalibrationSet(np.concatenate(pictures), preprocess, calibration.method)
+    if made_of_twin is None:
+        return Quantization(photos, max_drop, _drop_of(model))
     settled = {name: item.in_float for name, item in made_of_twin.items()}
-    drop = _drop_of(model) if not settled else lambda model: 0.0
-    return Quantization(photos, max_drop, drop, settled)
+    return Quantization(photos, settled=settled)
 
 
 def _drop_of(model: Model) -> Callable[[Exported], float]:
@@ -246,11 +250,11 @@ def _drop_of(model: Model) -> Callable[[Exported], float]:
     pictures = np.concatenate([*batches(model.photos.val, preprocess, model.photos.box_margin)])
     labels = labels_of(model.photos.val)
     (reference,) = answers(model.network, {}, preprocess, np.array_split(pictures, 10)).values()
-    right = float((reference.argmax(axis=1) == labels).mean())
+    right = top1(reference, labels)
 
     def drop(exported: Exported) -> float:
         logits = run_exported(exported, preprocess, pictures)
-        return _points(right - float((logits.argmax(axis=1) == labels).mean()))
+        return _points(right - top1(logits, labels))
 
     return drop
 
@@ -275,7 +279,7 @@ def _check_drop(
     made: Mapping[str, Made],
     max_drop: float,
 ) -> None:
-    right = {name: float((logits[name].argmax(axis=1) == labels).mean()) for name in logits}
+    right = {name: top1(logits[name], labels) for name in logits}
     for name, item in made.items():
         drop = _points(right[REFERENCE] - right[name])
         if drop > max_drop:

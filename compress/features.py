@@ -39,12 +39,10 @@ def has_linear_head(network: nn.Module, input_size: tuple[int, int]) -> bool:
     if not isinstance(classifier, nn.Linear):
         return False
     images = torch.linspace(-1, 1, 3 * input_size[0] * input_size[1]).view(1, 3, *input_size)
-    inner = network.network if isinstance(network, Mirrored) else network
-    if inner.forward_features(images).ndim != 4:  # type: ignore[operator]
-        return False
-    logits, maps = WithFeatures(network)(images)
+    maps = _timm_network(network).forward_features(images)  # type: ignore[operator]
     if maps.ndim != 4 or maps.shape[1] != classifier.in_features:
         return False
+    logits, maps = WithFeatures(network)(images)
     return torch.allclose(classifier(maps.mean(dim=(2, 3))), logits, rtol=1e-3, atol=1e-3)
 
 
@@ -56,5 +54,8 @@ def classifier_weights(network: nn.Module) -> Tensor:
 
 
 def _classifier(network: nn.Module) -> object:
-    timm_network = network.network if isinstance(network, Mirrored) else network
-    return timm_network.get_classifier()  # type: ignore[operator]
+    return _timm_network(network).get_classifier()  # type: ignore[operator]
+
+
+def _timm_network(network: nn.Module) -> nn.Module:
+    return network.network if isinstance(network, Mirrored) else network

@@ -9,6 +9,16 @@ _Z_95 = 1.959963984540054
 """97.5 % quantile of the standard normal distribution."""
 
 
+def top1(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+    """Share of pictures whose first answer is right.
+
+    Args:
+        logits: ``[N, classes]``.
+        labels: class numbers ``[N]``.
+    """
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
 def wilson_interval(hits: int, samples: int) -> tuple[float, float]:
     """95 % interval of a share, from 0 to 1, that holds for few samples and shares near 1 too.
 

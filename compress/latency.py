@@ -13,6 +13,7 @@ from ..runtime.errors import CheckpointError
 from ..runtime.golden import draw_golden_inputs
 from ..runtime.preprocess import Preprocess
 from .make import Quantization, Say, make_targets
+from .mirror import Mirrored
 from .prune import LabelledBatches, Pruning, UnreachableGoalError, prune
 from .quantizers import CalibrationSet
 from .verify import BackendRunner
@@ -45,6 +46,7 @@ def share_in_time(
     pruning: Pruning,
     deadline: Deadline,
     labelled: LabelledBatches,
+    mirror: bool = False,
     say: Say = lambda line: None,
 ) -> float:
     """The largest share of a network's multiply-adds with which it meets a deadline.
@@ -57,6 +59,7 @@ def share_in_time(
         pruning: as it will be done; its share of multiply-adds is what is looked for.
         deadline: to be met.
         labelled: see `prune`.
+        mirror: whether the target will answer each picture and its mirror image.
         say: told each measurement.
 
     Raises:
@@ -68,7 +71,8 @@ def share_in_time(
         candidate = copy.deepcopy(network)
         if share < 1:
             prune(candidate, preprocess.input_size, replace(pruning, macs=share), labelled)
-        seconds = time_target(candidate, preprocess, deadline.target)
+        whole_model = Mirrored(candidate) if mirror else candidate
+        seconds = time_target(whole_model, preprocess, deadline.target)
         say(f"{share:.0%} of the multiply-adds: {seconds * 1000:.1f} ms in {deadline.target}")
         return seconds * 1000
 

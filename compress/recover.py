@@ -10,12 +10,16 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from ..runtime.bundle import sha256
 from ..runtime.errors import CheckpointError
 from ..train.checkpoint import load_checkpoint
 from ..train.resume import LAST
 from ..train.train import CONFIGS, Trained, run
+
+RECIPE = CONFIGS / "recover.yaml"
+"""What recovery changes in the parent's configuration."""
 
 _MADE_FROM = "recovered_from.json"
 
@@ -78,7 +82,7 @@ def _configuration(
     config = OmegaConf.merge(
         defaults,
         of_parent.provenance.config,
-        OmegaConf.load(CONFIGS / "recover.yaml"),
+        OmegaConf.load(RECIPE),
         {
             "name": f"{of_parent.provenance.config.get('name', 'network')}-recovered",
             "model": {"pretrained": False, "init_from": str(pruned)},
@@ -90,9 +94,13 @@ def _configuration(
     OmegaConf.set_struct(config, True)
     for setting in settings:
         name, equals, value = setting.partition("=")
-        if not equals:
+        if not equals or isinstance(OmegaConf.select(config, name), DictConfig):
             raise OmegaConfBaseException(
                 f"{setting!r} is no setting; trainer.epochs=5 would be one"
             )
-        OmegaConf.update(config, name, OmegaConf.from_dotlist([f"value={value}"])["value"])
+        try:
+            parsed = OmegaConf.from_dotlist([f"value={value}"])["value"]
+        except YAMLError as error:
+            raise OmegaConfBaseException(f"{setting!r} cannot be read: {error}") from error
+        OmegaConf.update(config, name, parsed)
     return config

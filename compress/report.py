@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 
+from ..runtime.errors import BirdedgeError
 from .card import HEADINGS, TargetFigures, row
 from .shrink import StageFigures
 
@@ -51,26 +52,31 @@ def as_json(done: "Compressed") -> str:
     )
 
 
-def log_to_wandb(done: "Compressed", mode: str) -> None:
+def log_to_wandb(done: "Compressed", mode: Literal["offline", "online"]) -> None:
     """Record all figures of a compression as a run of W&B.
 
     Args:
         done: what was made.
         mode: ``offline`` keeps the run in ``./wandb``, ``online`` needs a key.
+
+    Raises:
+        BirdedgeError: W&B does not take them.
     """
     import wandb
 
     record = json.loads(as_json(done))
-    settings = wandb.Settings(silent=True)
-    with wandb.init(
-        project="birdedge",
-        job_type="compress",
-        name=done.manifest.id,
-        mode=mode,  # type: ignore[arg-type]
-        config=done.manifest.provenance["compression"],
-        settings=settings,
-    ) as run:
-        run.summary.update({"stages": record["stages"], "targets": record["targets"]})
+    try:
+        with wandb.init(
+            project="birdedge",
+            job_type="compress",
+            name=done.manifest.id,
+            mode=mode,
+            config=done.manifest.provenance["compression"],
+            settings=wandb.Settings(silent=True),
+        ) as run:
+            run.summary.update({"stages": record["stages"], "targets": record["targets"]})
+    except wandb.Error as error:
+        raise BirdedgeError(f"W&B did not take the figures: {error}") from error
 
 
 def target_record(figures: TargetFigures) -> dict[str, object]:

@@ -14,12 +14,14 @@ from ..runtime.bundle import sha256
 from ..runtime.errors import CheckpointError
 from ..train.checkpoint import load_checkpoint, save_checkpoint
 from ..train.model import network_of
+from ..train.provenance import data_digest
 from .cost import count_macs, count_parameters
+from .figures import top1
 from .latency import Deadline, share_in_time
 from .make import Say
 from .photos import Photos, batches, draw_by_class, labels_of
 from .prune import Pruning, prune
-from .recover import recover
+from .recover import RECIPE, recover
 from .stages import stage
 from .verify import Logits, torch_runner
 
@@ -66,7 +68,8 @@ def shrink(
     pruning: Pruning,
     *,
     deadline: Deadline | None = None,
-    recovery: Sequence[str] | None = (),
+    recovery: Sequence[str] = (),
+    mirror: bool = False,
     data: Path | None = None,
     say: Say = lambda line: None,
 ) -> Shrunk:
@@ -77,7 +80,8 @@ def shrink(
         work: where each stage leaves its folder.
         pruning: see `prune_checkpoint`.
         deadline: see `prune_checkpoint`.
-        recovery: changes to ``configs/recover.yaml``; None leaves the network as pruning left it.
+        recovery: changes to ``configs/recover.yaml``.
+        mirror: see `share_in_time`.
         data: where the photos lie, if not where training found them.
         say: told what goes on, a line at a time.
 
@@ -86,39 +90,42 @@ def shrink(
         DataError: the photos are missing.
         BirdedgeError: a stage's folder cannot be written.
     """
+    info, _ = load_checkpoint(checkpoint)
+    photos = Photos.of(info, data)
     made_from: dict[str, Any] = {
-        "birdedge": __version__, "checkpoint": sha256(checkpoint), "data": str(data or ""),
-        "pruning": asdict(pruning), "deadline": asdict(deadline) if deadline else None,
-    }  # fmt: skip
-    stages = {"as trained": checkpoint}
+        "birdedge": __version__,
+        "checkpoint": sha256(checkpoint),
+        "photos": data_digest(photos.train + photos.val, photos.root),
+        "pruning": asdict(pruning),
+        "deadline": asdict(deadline) if deadline else None,
+        "mirror": mirror,
+    }
+    pruned = work / "pruned" / CHECKPOINT
+    recovered = work / "recovered" / CHECKPOINT
 
     def prune_into(folder: Path) -> dict[str, Any]:
         say("pruning")
-        prune_checkpoint(checkpoint, folder / CHECKPOINT, pruning, deadline, data, say)
+        prune_checkpoint(checkpoint, folder / CHECKPOINT, pruning, deadline, mirror, data, say)
         return {}
 
-    stage(work / "pruned", made_from, prune_into)
-    stages["pruned"] = last = work / "pruned" / CHECKPOINT
-
-    if recovery is not None:
-        made_from = {**made_from, "recovery": list(recovery)}
-
-        def recover_into(folder: Path) -> dict[str, Any]:
-            say("recovering")
-            recover(last, checkpoint, folder, recovery, data)
-            return {}
-
-        stage(work / "recovered", made_from, recover_into)
-        stages["recovered"] = work / "recovered" / CHECKPOINT
+    def recover_into(folder: Path) -> dict[str, Any]:
+        say("recovering")
+        recover(pruned, checkpoint, folder, recovery, data)
+        return {}
 
     def measure_into(_: Path) -> dict[str, Any]:
         say("measuring what each stage did")
+        stages = {"as trained": checkpoint, "pruned": pruned, "recovered": recovered}
         return {name: asdict(item) for name, item in measure(stages, data).items()}
 
+    stage(pruned.parent, made_from, prune_into)
+    made_from |= {
+        "pruned": sha256(pruned), "recovery": list(recovery), "recipe": sha256(RECIPE),
+    }  # fmt: skip
+    stage(recovered.parent, made_from, recover_into)
+    made_from |= {"recovered": sha256(recovered)}
     figures = stage(work / "measured", made_from, measure_into)
-    return Shrunk(
-        [*stages.values()][-1], {name: StageFigures(**item) for name, item in figures.items()}
-    )
+    return Shrunk(recovered, {name: StageFigures(**item) for name, item in figures.items()})
 
 
 def prune_checkpoint(
@@ -126,6 +133,7 @@ def prune_checkpoint(
     out: Path,
     pruning: Pruning,
     deadline: Deadline | None = None,
+    mirror: bool = False,
     data: Path | None = None,
     say: Say = lambda line: None,
 ) -> None:
@@ -136,6 +144,7 @@ def prune_checkpoint(
         out: the file to write; an older one is replaced.
         pruning: which channels go, and how many.
         deadline: decides how many, where it is given.
+        mirror: see `share_in_time`.
         data: where the photos lie, if not where training found them.
         say: told what goes on, a line at a time.
 
@@ -161,7 +170,7 @@ def prune_checkpoint(
             labels = labels[len(images) :]
 
     if deadline is not None:
-        share = share_in_time(network, info.preprocess, pruning, deadline, labelled, say)
+        share = share_in_time(network, info.preprocess, pruning, deadline, labelled, mirror, say)
         pruning = replace(pruning, macs=share)
     prune(network, info.preprocess.input_size, pruning, labelled)
     record = {"parent_sha256": sha256(checkpoint), **asdict(pruning)}
@@ -197,7 +206,7 @@ def measure(checkpoints: Mapping[str, Path], data: Path | None = None) -> dict[s
             megabytes=sum(tensor.nbytes for tensor in weights.values()) / 1e6,
             macs=count_macs(network, info.preprocess.input_size),
             parameters=count_parameters(network),
-            top1=float((answers == labels).mean()),
+            top1=top1(logits, labels),
             agreement=float((answers == reference).mean()),
         )
     return figures

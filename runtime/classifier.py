@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,15 +137,22 @@ class Classifier:
             BundleError: the bundle lacks the classifier's weights.
         """
         # For the few who ask; a short run has no need of it.
-        from .activation import activation_maps, read_classifier
+        from .activation import activation_maps
 
         manifest = self.bundle.manifest
         batch = model_input(picture[None], manifest.preprocess, self._spec)
         _, features = self._backend.infer_with_features(batch)
+        return activation_maps(features, self._classifier_weights)[0, :, :, species]
+
+    @cached_property
+    def _classifier_weights(self) -> NDArray[np.float32]:
+        """The last layer's, ``[classes, channels]``; read once, when first asked for."""
+        from .activation import read_classifier
+
+        manifest = self.bundle.manifest
         if manifest.classifier is None:
             raise BundleError(f"{manifest.id} has feature maps, but no classifier weights")
-        weights = read_classifier(self.bundle.folder / manifest.classifier.name)
-        return activation_maps(features, weights)[0, :, :, species]
+        return read_classifier(self.bundle.folder / manifest.classifier.name)
 
     def close(self) -> None:
         """Free the engine."""

@@ -11,7 +11,8 @@ from ..runtime.errors import CheckpointError
 def narrow(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Give a network's layers the shapes of some weights; the weights are still to be loaded.
 
-    Convolutions (plain and depthwise), batch norms and linear layers can be narrowed.
+    Convolutions (plain and depthwise), batch norms and linear layers can be narrowed. Linear layers
+    keep their outputs: those of the classifier are the classes.
 
     Args:
         network: changed in place; what it held is lost where shapes differ.
@@ -43,7 +44,8 @@ def _reshape(name: str, module: nn.Module, shapes: Mapping[str, torch.Size]) -> 
         case nn.BatchNorm2d():
             (module.num_features,) = shapes["weight"]
         case nn.Linear():
-            module.out_features, module.in_features = shapes["weight"]
+            module.in_features = shapes["weight"][1]
+            shapes = {"weight": torch.Size([module.out_features, module.in_features])}
         case _:
             raise CheckpointError(f"{name} is of a kind that cannot have fewer channels")
     for key, shape in shapes.items():

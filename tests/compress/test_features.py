@@ -22,14 +22,22 @@ SIZE = (64, 64)
 
 @pytest.mark.parametrize(
     ("architecture", "linear"),
-    [("resnet18", True), ("mobilenetv2_035", True), ("mobilenetv3_small_050", False)],
+    [
+        ("resnet18", True),
+        ("mobilenetv2_035", True),
+        ("mobilenetv3_small_050", False),
+        ("dla46_c", False),  # ends in a convolution
+        ("test_vit", False),  # has tokens, no map
+    ],
 )
 def test_only_networks_with_a_linear_head_give_their_features(
     architecture: str, linear: bool
 ) -> None:
     torch.manual_seed(0)
+    size = (160, 160) if architecture == "test_vit" else SIZE
     network = timm.create_model(architecture, num_classes=5).eval()
-    assert has_linear_head(network, SIZE) is linear
+    assert has_linear_head(network, size) is linear
+    assert has_linear_head(Mirrored(network).eval(), size) is linear
 
 
 @pytest.mark.parametrize("mirrored", [False, True])

@@ -91,6 +91,8 @@ def test_an_interrupted_recovery_goes_on_to_the_same_weights(
     [
         ("trainer.epoch=5", "Key 'epoch' is not in struct"),
         ("trainer.epochs", "'trainer.epochs' is no setting"),
+        ("trainer=5", "'trainer=5' is no setting"),
+        ("trainer.epochs=[", "'trainer.epochs=[' cannot be read"),
         ("trainer.epochs=many", "trainer.epochs: Input should be a valid integer"),
     ],
 )
