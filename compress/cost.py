@@ -1,5 +1,7 @@
 """What a network costs to keep and to run, before any engine is asked."""
 
+import copy
+
 import torch
 from torch import nn
 
@@ -13,7 +15,10 @@ def count_macs(network: nn.Module, input_size: tuple[int, int]) -> int:
     """
     import torch_pruning as tp
 
-    macs, _ = tp.utils.count_ops_and_params(network, torch.zeros(1, 3, *input_size))
+    # Shapes are all that counting takes: on the meta device nothing is computed.
+    shapes = copy.deepcopy(network).to("meta")
+    picture = torch.zeros(1, 3, *input_size, device="meta")
+    macs, _ = tp.utils.count_ops_and_params(shapes, picture)
     return int(macs)
 
 

@@ -46,6 +46,7 @@ def share_in_time(
     pruning: Pruning,
     deadline: Deadline,
     labelled: LabelledBatches,
+    *,
     mirror: bool = False,
     say: Say = lambda line: None,
 ) -> float:

@@ -105,7 +105,9 @@ def shrink(
 
     def prune_into(folder: Path) -> dict[str, Any]:
         say("pruning")
-        prune_checkpoint(checkpoint, folder / CHECKPOINT, pruning, deadline, mirror, data, say)
+        prune_checkpoint(
+            checkpoint, folder / CHECKPOINT, pruning, deadline, mirror=mirror, data=data, say=say
+        )
         return {}
 
     def recover_into(folder: Path) -> dict[str, Any]:
@@ -133,6 +135,7 @@ def prune_checkpoint(
     out: Path,
     pruning: Pruning,
     deadline: Deadline | None = None,
+    *,
     mirror: bool = False,
     data: Path | None = None,
     say: Say = lambda line: None,
@@ -170,7 +173,9 @@ def prune_checkpoint(
             labels = labels[len(images) :]
 
     if deadline is not None:
-        share = share_in_time(network, info.preprocess, pruning, deadline, labelled, mirror, say)
+        share = share_in_time(
+            network, info.preprocess, pruning, deadline, labelled, mirror=mirror, say=say
+        )
         pruning = replace(pruning, macs=share)
     prune(network, info.preprocess.input_size, pruning, labelled)
     record = {"parent_sha256": sha256(checkpoint), **asdict(pruning)}

@@ -160,7 +160,12 @@ def test_a_deadline_that_pruning_cannot_help_is_refused(trained) -> None:
 
     with pytest.raises(CheckpointError, match="cannot be reached by pruning"):
         share_in_time(
-            trained.network, trained.info.preprocess, pruning, deadline, photos, said.append
+            trained.network,
+            trained.info.preprocess,
+            pruning,
+            deadline,
+            photos,
+            say=said.append,
         )
     with pytest.raises(CheckpointError, match="nothing has to be pruned"):
         share_in_time(
@@ -169,7 +174,7 @@ def test_a_deadline_that_pruning_cannot_help_is_refused(trained) -> None:
             pruning,
             replace(deadline, milliseconds=1e6),
             photos,
-            said.append,
+            say=said.append,
         )
     assert any("100% of the multiply-adds: " in line for line in said)
 
