@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from ..runtime.errors import BirdedgeError, CheckpointError
 from ..train.model import classifier_of
-from .cost import count_macs
+from .cost import MacCounter, count_macs
 from .quiet import quiet
 from .targets import Importance, Scope
 
@@ -83,12 +83,12 @@ def prune(
         CheckpointError: the network has a structure that cannot be pruned.
         UnreachableGoalError: it cannot be made so small.
     """
-    whole = count_macs(network, input_size)
-    shares = [pruning.macs ** (step / pruning.steps) for step in range(1, pruning.steps + 1)]
-    goals = [round(whole * share) for share in shares]
     try:
         with quiet():
             pruner = _pruner(network, input_size, pruning)
+        whole = count_macs(network, input_size)
+        shares = [pruning.macs ** (step / pruning.steps) for step in range(1, pruning.steps + 1)]
+        goals = [round(whole * share) for share in shares]
         macs = whole
         for goal in goals:
             if pruning.importance == "taylor":
@@ -136,12 +136,12 @@ def _pruner(network: nn.Module, input_size: tuple[int, int], pruning: Pruning) -
 
 def _prune_to(goal: int, pruner: Any, network: nn.Module, input_size: tuple[int, int]) -> int:
     """Prune step by step until multiply-adds fit or the steps are used up; returns how many."""
-    macs = count_macs(network, input_size)
-    while macs > goal and pruner.current_step < _FINENESS:
+    counter = MacCounter(network, input_size)
+    while counter.count() > goal and pruner.current_step < _FINENESS:
         with quiet():
             pruner.step()
-        macs = count_macs(network, input_size)
-    return macs
+    # Runs what is left: a structure that Torch-Pruning did not understand ends here.
+    return count_macs(network, input_size)
 
 
 def _measure_gradients(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
