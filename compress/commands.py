@@ -9,6 +9,7 @@ import typer
 
 from ..runtime.errors import BirdedgeError
 from ..runtime.extras import needs_extra
+from .stages import beside
 from .targets import CALIBRATION_METHODS, DEFAULT_TARGETS, TARGETS, Importance, Scope
 
 if TYPE_CHECKING:
@@ -44,13 +45,18 @@ _Data = Annotated[
 _Macs = Annotated[
     float | None,
     typer.Option(
-        min=0.01, max=0.99, metavar="SHARE", help="Prune to this share of the multiply-adds."
+        min=0.01,
+        max=0.99,
+        metavar="SHARE",
+        help="Prune to this share of the multiply-adds.",
     ),
 ]
 _Latency = Annotated[
     float | None,
     typer.Option(
-        min=0.01, metavar="MS", help="Prune until a picture takes so many milliseconds here."
+        min=0.01,
+        metavar="MS",
+        help="Prune until a picture takes so many milliseconds here.",
     ),
 ]
 _On = Annotated[
@@ -130,7 +136,7 @@ def recover_command(
 
     The same command again goes on where an interrupted one stopped.
     """
-    with _training(resumes=True):
+    with _training(saved=out / "last.ckpt"):
         from .recover import recover as run
 
         trained = run(pruned, parent, out, settings or [], data)
@@ -141,6 +147,7 @@ def recover_command(
 
 @compress.command()
 def compress_command(
+    context: typer.Context,
     checkpoint: _Checkpoint,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="BUNDLE", help="Folder to write.")],
     targets: Annotated[
@@ -174,8 +181,10 @@ def compress_command(
     max_drop: Annotated[
         float,
         typer.Option(
+            min=0,
+            max=100,
             help="Points of validation top-1 that a target may lose; layers of INT8 targets go "
-            "back to float to keep to it."
+            "back to float to keep to it.",
         ),
     ] = 0.5,
     twin: Annotated[
@@ -220,13 +229,17 @@ def compress_command(
     if macs is not None and latency is not None:
         raise typer.BadParameter("say how small: either --macs or --latency")
     smaller = macs is not None or latency is not None
-    if not smaller and (recover or work):
-        raise typer.BadParameter("--recover and --work go with --macs or --latency")
+    if not smaller:
+        _refuse(context, _OF_PRUNING, "goes with --macs or --latency")
+    if latency is None:
+        _refuse(context, ("on",), "goes with --latency")
+    elif on not in targets.split(","):
+        raise typer.BadParameter(f"--latency is about {on}, which is not among --targets")
     if smaller and twin is not None:
         raise typer.BadParameter(
             "with a twin, prune and recover both networks first (birdedge prune, recover)"
         )
-    with _training(resumes=smaller):
+    with _training(saved=(work or beside(out)) / "pruned" if smaller else None):
         from .compress import Calibration, Shrinking
         from .compress import compress as run
         from .report import as_json, log_to_wandb, stages_table, targets_table
@@ -257,6 +270,17 @@ def compress_command(
         log_to_wandb(done, wandb)
 
 
+_OF_PRUNING = ("importance", "scope", "steps", "round_to", "recover", "work")
+
+
+def _refuse(context: typer.Context, names: Collection[str], why: str) -> None:
+    """Options that were given and would do nothing."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            raise typer.BadParameter(f"--{name.replace('_', '-')} {why}")
+
+
 def _goal(
     macs: float | None,
     latency: float | None,
@@ -274,11 +298,11 @@ def _goal(
 
 
 @contextmanager
-def _training(resumes: bool) -> Iterator[None]:
+def _training(saved: Path | None) -> Iterator[None]:
     """What may train says what is wrong in one line, as `birdedge train` does.
 
     Args:
-        resumes: whether the same command goes on after Ctrl-C from what is there.
+        saved: what the same command, after Ctrl-C, goes on from.
     """
     with needs_extra("compress"):
         from ..train.reporting import hush_lightning, one_line_errors
@@ -287,7 +311,7 @@ def _training(resumes: bool) -> Iterator[None]:
         with one_line_errors(), needs_extra("compress"):
             yield
     except KeyboardInterrupt:
-        if resumes:
+        if saved is not None and saved.exists():
             _say("stopped; the same command goes on from here")
         raise
 

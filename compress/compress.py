@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..runtime.bundle import describe_file, new_bundle
 from ..runtime.errors import BackendError, CheckpointError
 from ..runtime.manifest import Manifest
+from ..runtime.preprocess import Preprocess
 from ..train.layouts import Photo
 from ..train.provenance import git_commit
 from .card import TargetFigures
@@ -22,7 +23,7 @@ from .cost import count_macs
 from .exporters import Exported
 from .features import classifier_weights
 from .figures import top1
-from .latency import Deadline
+from .latency import Deadline, time_made
 from .make import Made, Quantization, Say, make_targets
 from .model import Model, load_twin
 from .package import Contents, package
@@ -31,6 +32,7 @@ from .prune import Pruning
 from .quantizers import CalibrationSet, load_quantizer
 from .report import target_record
 from .shrink import StageFigures, shrink
+from .stages import beside
 from .targets import DEFAULT_TARGETS, TARGETS
 from .verify import REFERENCE, Logits, answers, run_exported, verify
 
@@ -54,7 +56,7 @@ class Shrinking:
 
     Attributes:
         pruning: which channels go.
-        deadline: decides how many, where it is given.
+        deadline: decides how many, where it is given; for one of the targets to be made.
         recovery: changes to ``configs/recover.yaml``, such as ``trainer.epochs=5``.
     """
 
@@ -144,7 +146,7 @@ def compress(
         if shrinking is not None:
             shrunk = shrink(
                 checkpoint,
-                work or _beside(out),
+                work or beside(out),
                 shrinking.pruning,
                 deadline=shrinking.deadline,
                 recovery=shrinking.recovery,
@@ -185,6 +187,8 @@ def compress(
             "in_float": {name: item.in_float for name, item in made.items() if item.in_float},
             "figures": {name: target_record(item) for name, item in figures.items()},
         }
+        if shrinking is not None and shrinking.deadline is not None:
+            record["latency"] = _timed(made, shrinking.deadline, model.info.preprocess, say)
         if model.info.pruning:
             record["pruning"] = model.info.pruning
         if stages:
@@ -202,13 +206,8 @@ def compress(
         )
         manifest = package(draft, made, figures, about)
     if shrinking is not None and work is None:
-        shutil.rmtree(_beside(out), ignore_errors=True)
+        shutil.rmtree(beside(out), ignore_errors=True)
     return Compressed(out, manifest, stages, figures)
-
-
-def _beside(out: Path) -> Path:
-    """Where stages wait for the bundle they belong to."""
-    return out.with_name(out.name + ".work")
 
 
 def _make(
@@ -289,6 +288,21 @@ def _check_drop(
                 f"{right[name]:.1%}){even}, more than --max-drop {max_drop:g}; try another "
                 "--calibration, more --calibration-photos, or allow it"
             )
+
+
+def _timed(
+    made: Mapping[str, Made], deadline: Deadline, preprocess: Preprocess, say: Say
+) -> dict[str, object]:
+    """What has become of a deadline: training and accuracy control came after it was searched."""
+    item = made[deadline.target]
+    milliseconds = time_made(item, preprocess) * 1000
+    late = milliseconds > deadline.milliseconds
+    why = f", with {len(item.in_float)} layers in float" if item.in_float else ""
+    say(
+        f"{'warning: ' if late else ''}{deadline.target} takes {milliseconds:.1f} ms for a picture "
+        f"here{why}; {deadline.milliseconds:g} ms were asked for"
+    )
+    return {**asdict(deadline), "measured": round(milliseconds, 2)}
 
 
 def _figures(

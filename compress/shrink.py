@@ -54,8 +54,8 @@ class Shrunk:
     """What `shrink` made.
 
     Attributes:
-        checkpoint: of the smaller network.
-        figures: of the network as it came and after each stage, by name.
+        checkpoint: of the smaller network; the one that came, if it met its deadline already.
+        figures: of the network as it came and after each stage, by name; none if it stays whole.
     """
 
     checkpoint: Path
@@ -105,10 +105,10 @@ def shrink(
 
     def prune_into(folder: Path) -> dict[str, Any]:
         say("pruning")
-        prune_checkpoint(
+        share = prune_checkpoint(
             checkpoint, folder / CHECKPOINT, pruning, deadline, mirror=mirror, data=data, say=say
         )
-        return {}
+        return {"share": share}
 
     def recover_into(folder: Path) -> dict[str, Any]:
         say("recovering")
@@ -120,7 +120,9 @@ def shrink(
         stages = {"as trained": checkpoint, "pruned": pruned, "recovered": recovered}
         return {name: asdict(item) for name, item in measure(stages, data).items()}
 
-    stage(pruned.parent, made_from, prune_into)
+    if stage(pruned.parent, made_from, prune_into)["share"] == 1:
+        say("the whole network is fast enough: nothing is pruned")
+        return Shrunk(checkpoint, {})
     made_from |= {
         "pruned": sha256(pruned), "recovery": list(recovery), "recipe": sha256(RECIPE),
     }  # fmt: skip
@@ -139,7 +141,7 @@ def prune_checkpoint(
     mirror: bool = False,
     data: Path | None = None,
     say: Say = lambda line: None,
-) -> None:
+) -> float:
     """Prune a checkpoint's network into another checkpoint.
 
     Args:
@@ -150,6 +152,9 @@ def prune_checkpoint(
         mirror: see `share_in_time`.
         data: where the photos lie, if not where training found them.
         say: told what goes on, a line at a time.
+
+    Returns:
+        The share of multiply-adds that was to stay: 1 if the network meets its deadline as it is.
 
     Raises:
         CheckpointError: see `prune` and `share_in_time`; or the checkpoint is damaged.
@@ -182,6 +187,7 @@ def prune_checkpoint(
     info = info.model_copy(update={"pruning": record, "metrics": {}})
     network_of(info, network.state_dict())  # what cannot be read back is not written
     save_checkpoint(out, network, info)
+    return pruning.macs
 
 
 def measure(checkpoints: Mapping[str, Path], data: Path | None = None) -> dict[str, StageFigures]:

@@ -52,6 +52,11 @@ def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]
     return result
 
 
+def beside(out: Path) -> Path:
+    """Where stages wait for the folder they belong to."""
+    return out.with_name(out.name + ".work")
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     """A JSON object, or None where there is no whole one."""
     try:

@@ -11,12 +11,14 @@ from typer.testing import CliRunner
 
 from birdedge.compress import shrink as shrinking
 from birdedge.compress.commands import compress, prune, recover
+from birdedge.compress.compress import Calibration, Shrinking
+from birdedge.compress.compress import compress as make_bundle
 from birdedge.compress.photos import batches
 from birdedge.compress.prune import Pruning
 from birdedge.compress.recover import recover as run
 from birdedge.compress.shrink import prune_checkpoint, shrink
 from birdedge.runtime.bundle import ModelBundle
-from birdedge.runtime.errors import CheckpointError
+from birdedge.runtime.errors import BackendError, CheckpointError
 from birdedge.train.checkpoint import load_checkpoint, save_checkpoint
 from birdedge.train.layouts import read_dataset
 from birdedge.train.model import network_of
@@ -179,29 +181,78 @@ def test_compress_prunes_recovers_and_packages(trained, tmp_path: Path) -> None:
 
 def test_a_compression_that_fails_keeps_its_stages_and_no_bundle(trained, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    settings = [item for setting in QUICK for item in ("--recover", setting)]
-    arguments = [str(trained.path), "-o", str(out), "--macs", "0.7", *settings]
-    result = CliRunner().invoke(
-        compress, [*arguments, "--max-drop", "-101", "--calibration-photos", "12"]
-    )
+    with pytest.raises(BackendError, match="points of validation top-1"):
+        make_bundle(
+            trained.path,
+            out,
+            shrinking=Shrinking(Pruning(0.7), recovery=tuple(QUICK)),
+            calibration=Calibration(photos=12),
+            max_drop=-101,  # no network can gain so much
+        )
 
-    assert result.exit_code == 1
     assert not out.exists()
     kept = {path.name for path in (tmp_path / "bundle.work").iterdir()}
     assert kept == {"pruned", "recovered", "measured"}
 
 
-def test_ctrl_c_says_how_to_go_on(
+def test_a_network_that_meets_its_deadline_stays_whole(trained, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    result = CliRunner().invoke(
+        compress,
+        [str(trained.path), "-o", str(out), "--latency", "100000", "--max-drop", "50",
+         "--calibration-photos", "12", "--json"],
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    assert "the whole network is fast enough: nothing is pruned" in result.stderr
+    assert json.loads(result.stdout)["stages"] == {}
+    compression = ModelBundle.load(out).manifest.provenance["compression"]
+    assert "pruning" not in compression
+    assert compression["latency"]["target"] == "onnx-int8"
+    assert 0 < compression["latency"]["measured"] < compression["latency"]["milliseconds"]
+    assert f"onnx-int8 takes {compression['latency']['measured']:.1f} ms" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--macs", "nan"], "Invalid value for '--macs'"),
+        (["--max-drop", "nan"], "Invalid value for '--max-drop'"),
+        (["--scope", "global"], "--scope goes with --macs or --latency"),
+        (["--round-to", "4"], "--round-to goes with --macs or --latency"),
+        (["--recover", "trainer.epochs=1"], "--recover goes with --macs or --latency"),
+        (["--macs", "0.5", "--on", "tflite-int8"], "--on goes with --latency"),
+        (["--latency", "9", "--on", "tflite-int8"], "is not among --targets"),
+        (["--latency", "9", "--macs", "0.5"], "either --macs or --latency"),
+    ],
+)
+def test_options_that_would_do_nothing_are_wrong_usage(
+    options: list[str], said: str, tmp_path: Path
+) -> None:
+    result = CliRunner().invoke(
+        compress, ["x.safetensors", "-o", str(tmp_path / "bundle"), *options], terminal_width=200
+    )
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_ctrl_c_says_how_to_go_on_where_there_is_something_to_go_on_from(
     trained, pruned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("birdedge.compress.recover.run", interrupt)
-    result = CliRunner().invoke(
-        recover, [str(pruned), "--parent", str(trained.path), "-o", str(tmp_path / "run")]
-    )
+    out = tmp_path / "run"
+    arguments = [str(pruned), "--parent", str(trained.path), "-o", str(out), *QUICK]
+    monkeypatch.setattr("birdedge.train.train._trainer", interrupt)
+    result = CliRunner().invoke(recover, arguments)
+    assert result.exit_code == 130
+    assert "goes on from here" not in result.stderr
 
+    monkeypatch.undo()
+    run(pruned, trained.path, out, QUICK)
+    monkeypatch.setattr("birdedge.train.train._measure_best", interrupt)
+    result = CliRunner().invoke(recover, arguments)
     assert result.exit_code == 130
     assert "stopped; the same command goes on from here" in result.stderr
 
