@@ -25,7 +25,7 @@ import typer
 from ..compress.cost import count_macs
 from ..compress.verify import torch_runner
 from ..runtime.backends import load_backend
-from ..runtime.bundle import ModelBundle
+from ..runtime.bundle import ModelBundle, sha256
 from ..runtime.golden import draw_golden_inputs, model_input
 from ..train.checkpoint import CheckpointInfo, load_checkpoint
 from ..train.model import network_of
@@ -58,14 +58,17 @@ def main(
 ) -> None:
     """Measure all targets side by side and write what came out."""
     torch.set_num_threads(threads)
-    # A network whose channels have died computes with denormal numbers, which made PyTorch thirty
-    # times slower; flushed to zero they cost nothing, and no answer changes.
-    torch.set_flush_denormal(True)
     info, weights = load_checkpoint(checkpoint)
+    if "test/top1" not in info.metrics:
+        raise typer.BadParameter(f"{checkpoint} was not measured on test photos")
     network = network_of(info, weights)
     size = info.preprocess.input_size
     macs = count_macs(network, size)
     opened = [ModelBundle.load(folder) for folder in bundles]
+    for bundle, folder in zip(opened, bundles, strict=True):
+        made_of = bundle.manifest.provenance.get("compression", {}).get("checkpoint_sha256")
+        if made_of != sha256(checkpoint):
+            raise typer.BadParameter(f"{folder} was not made of {checkpoint}")
     picture = draw_golden_inputs(size)[:1]
     with ExitStack() as stack:
         runs: dict[tuple[int, str], Callable[[], object]] = {

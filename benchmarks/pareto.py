@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 
@@ -47,7 +48,7 @@ def plot_pareto(points: Sequence[Point], path: Path, title: str) -> None:
     targets = list(dict.fromkeys(point.target for point in points))
     levels = sorted({point.level for point in points}, reverse=True)
     colors = {target: f"C{number}" for number, target in enumerate(targets)}
-    markers = dict(zip(levels, _MARKERS, strict=False))
+    markers = dict(zip(levels, cycle(_MARKERS), strict=False))
     best = pareto_front(points)
     axes.plot(
         [point.milliseconds for point in best],

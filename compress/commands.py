@@ -136,7 +136,7 @@ def recover_command(
 
     The same command again goes on where an interrupted one stopped.
     """
-    with _training(saved=out / "last.ckpt"):
+    with _training(saved=out):
         from .recover import recover as run
 
         trained = run(pruned, parent, out, settings or [], data)
@@ -167,6 +167,14 @@ def compress_command(
             help="Change how a pruned network is trained back: trainer.epochs=5; again for more.",
         ),
     ] = None,
+    quantization_aware: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="EPOCHS",
+            help="Train so long as if in INT8 before quantizing: for networks it costs much.",
+        ),
+    ] = 0,
     calibration_photos: Annotated[
         int, typer.Option(min=1, help="Training photos that INT8 ranges are measured on.")
     ] = 256,
@@ -229,30 +237,34 @@ def compress_command(
     if macs is not None and latency is not None:
         raise typer.BadParameter("say how small: either --macs or --latency")
     smaller = macs is not None or latency is not None
+    trains = smaller or quantization_aware > 0
     if not smaller:
         _refuse(context, _OF_PRUNING, "goes with --macs or --latency")
+    if not trains:
+        _refuse(context, _OF_TRAINING, "goes with --macs, --latency or --quantization-aware")
     if latency is None:
         _refuse(context, ("on",), "goes with --latency")
     elif on not in targets.split(","):
         raise typer.BadParameter(f"--latency is about {on}, which is not among --targets")
-    if smaller and twin is not None:
+    if trains and twin is not None:
         raise typer.BadParameter(
             "with a twin, prune and recover both networks first (birdedge prune, recover)"
         )
-    with _training(saved=(work or beside(out)) / "pruned" if smaller else None):
-        from .compress import Calibration, Shrinking
+    with _training(saved=work or beside(out) if trains else None):
+        from .compress import Calibration
         from .compress import compress as run
         from .report import as_json, log_to_wandb, stages_table, targets_table
+        from .shrink import Shrinking
 
-        shrinking = None
+        pruning = deadline = None
         if smaller:
             pruning, deadline = _goal(macs, latency, on, importance, scope, steps, round_to)
-            shrinking = Shrinking(pruning, deadline, tuple(recover or ()))
+        shrinking = Shrinking(pruning, deadline, tuple(recover or ()), quantization_aware)
         done = run(
             checkpoint,
             out,
             targets=tuple(targets.split(",")),
-            shrinking=shrinking,
+            shrinking=shrinking if trains else None,
             work=work,
             data=data,
             calibration=Calibration(calibration_photos, calibration),
@@ -270,7 +282,11 @@ def compress_command(
         log_to_wandb(done, wandb)
 
 
-_OF_PRUNING = ("importance", "scope", "steps", "round_to", "recover", "work")
+_GOES_ON_FROM = ("last.ckpt", "result.json")
+"""What an epoch and what a stage leaves behind."""
+
+_OF_PRUNING = ("importance", "scope", "steps", "round_to")
+_OF_TRAINING = ("recover", "work")
 
 
 def _refuse(context: typer.Context, names: Collection[str], why: str) -> None:
@@ -302,7 +318,7 @@ def _training(saved: Path | None) -> Iterator[None]:
     """What may train says what is wrong in one line, as `birdedge train` does.
 
     Args:
-        saved: what the same command, after Ctrl-C, goes on from.
+        saved: where the same command, after Ctrl-C, finds what it goes on from.
     """
     with needs_extra("compress"):
         from ..train.reporting import hush_lightning, one_line_errors
@@ -311,7 +327,7 @@ def _training(saved: Path | None) -> Iterator[None]:
         with one_line_errors(), needs_extra("compress"):
             yield
     except KeyboardInterrupt:
-        if saved is not None and saved.exists():
+        if saved is not None and any(any(saved.rglob(name)) for name in _GOES_ON_FROM):
             _say("stopped; the same command goes on from here")
         raise
 

@@ -28,10 +28,9 @@ from .make import Made, Quantization, Say, make_targets
 from .model import Model, load_twin
 from .package import Contents, package
 from .photos import Photos, batches, draw_by_class, labels_of
-from .prune import Pruning
 from .quantizers import CalibrationSet, load_quantizer
 from .report import target_record
-from .shrink import StageFigures, shrink
+from .shrink import Shrinking, StageFigures, shrink
 from .stages import beside
 from .targets import DEFAULT_TARGETS, TARGETS
 from .verify import REFERENCE, Logits, answers, run_exported, verify
@@ -51,28 +50,13 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Shrinking:
-    """Whether the network is made smaller first, and how.
-
-    Attributes:
-        pruning: which channels go.
-        deadline: decides how many, where it is given; for one of the targets to be made.
-        recovery: changes to ``configs/recover.yaml``, such as ``trainer.epochs=5``.
-    """
-
-    pruning: Pruning
-    deadline: Deadline | None = None
-    recovery: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Compressed:
     """What `compress` left behind.
 
     Attributes:
         folder: the bundle.
         manifest: what it says.
-        stages: what pruning and recovery did, if they were asked for.
+        stages: what pruning and training did to the network, if they were asked for.
         figures: of each target.
     """
 
@@ -97,13 +81,13 @@ def compress(
     overwrite: bool = False,
     say: Say = lambda line: None,
 ) -> Compressed:
-    """Prune, recover, export, quantize, verify and package a trained network.
+    """Prune, train back, export, quantize, verify and package a trained network.
 
     Args:
         checkpoint: a file of `birdedge train`.
         out: the bundle's folder; nothing is written there unless all goes well.
         targets: names of `TARGETS`.
-        shrinking: prune and recover first, like this.
+        shrinking: prune and train first, like this.
         work: where the stages of shrinking are kept, so that the same call goes on from what is
             there; beside `out`, and only until all went well, if not given.
         data: where the photos lie, if not where training found them.
@@ -147,9 +131,7 @@ def compress(
             shrunk = shrink(
                 checkpoint,
                 work or beside(out),
-                shrinking.pruning,
-                deadline=shrinking.deadline,
-                recovery=shrinking.recovery,
+                shrinking,
                 mirror=mirror,
                 data=data,
                 say=say,

@@ -1,4 +1,4 @@
-"""Checkpoint in, smaller checkpoint out: prune, then recover, and what each did to the network."""
+"""Checkpoint in, smaller checkpoint out: prune, recover, learn for INT8; what each of them did."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +28,30 @@ from .verify import Logits, torch_runner
 CHECKPOINT = "checkpoint.safetensors"
 
 _TAYLOR_PHOTOS = 256
+
+
+_FOR_INT8 = (
+    "quantization_aware=true", "optimizer.lr=0.0001", "optimizer.freeze_batch_norm=true",
+    "trainer.ema_decay=0.9",
+)  # fmt: skip
+"""What is other than in recovery: the network has learned already, and must not forget it."""
+
+
+@dataclass(frozen=True)
+class Shrinking:
+    """What is done to a network before it is exported.
+
+    Attributes:
+        pruning: which channels go; None keeps them all.
+        deadline: decides how many, where it is given.
+        recovery: changes to ``configs/recover.yaml``, such as ``data.workers=1``.
+        int8_epochs: so long it is trained under simulated INT8 at last; see `SimulatedInt8`.
+    """
+
+    pruning: Pruning | None = None
+    deadline: Deadline | None = None
+    recovery: tuple[str, ...] = ()
+    int8_epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,10 +89,8 @@ class Shrunk:
 def shrink(
     checkpoint: Path,
     work: Path,
-    pruning: Pruning,
+    shrinking: Shrinking,
     *,
-    deadline: Deadline | None = None,
-    recovery: Sequence[str] = (),
     mirror: bool = False,
     data: Path | None = None,
     say: Say = lambda line: None,
@@ -76,11 +98,9 @@ def shrink(
     """Prune a checkpoint and train it back; what was done before is not done again.
 
     Args:
-        checkpoint: a file of `birdedge train`.
+        checkpoint: a file of `birdedge train`, whose network is the teacher too.
         work: where each stage leaves its folder.
-        pruning: see `prune_checkpoint`.
-        deadline: see `prune_checkpoint`.
-        recovery: changes to ``configs/recover.yaml``.
+        shrinking: the stages.
         mirror: see `share_in_time`.
         data: where the photos lie, if not where training found them.
         say: told what goes on, a line at a time.
@@ -96,40 +116,58 @@ def shrink(
         "birdedge": __version__,
         "checkpoint": sha256(checkpoint),
         "photos": data_digest(photos.train + photos.val, photos.root),
-        "pruning": asdict(pruning),
-        "deadline": asdict(deadline) if deadline else None,
-        "mirror": mirror,
     }
-    pruned = work / "pruned" / CHECKPOINT
-    recovered = work / "recovered" / CHECKPOINT
+    stages = {"as trained": checkpoint}
 
     def prune_into(folder: Path) -> dict[str, Any]:
+        assert shrinking.pruning is not None
         say("pruning")
         share = prune_checkpoint(
-            checkpoint, folder / CHECKPOINT, pruning, deadline, mirror=mirror, data=data, say=say
-        )
+            checkpoint, folder / CHECKPOINT, shrinking.pruning, shrinking.deadline,
+            mirror=mirror, data=data, say=say,
+        )  # fmt: skip
         return {"share": share}
 
-    def recover_into(folder: Path) -> dict[str, Any]:
-        say("recovering")
-        recover(pruned, checkpoint, folder, recovery, data)
-        return {}
+    def train(name: str, settings: Sequence[str]) -> None:
+        """One more stage, from the one before it, by the answers of the network that came."""
+        start = list(stages.values())[-1]
+
+        def train_into(folder: Path) -> dict[str, Any]:
+            recover(start, checkpoint, folder, settings, data)
+            return {}
+
+        made_from.update({
+            "start": sha256(start), "settings": list(settings), "recipe": sha256(RECIPE),
+        })  # fmt: skip
+        stage(work / name, made_from, train_into)
+        stages[name] = work / name / CHECKPOINT
+
+    if shrinking.pruning is not None:
+        made_from |= {
+            "pruning": asdict(shrinking.pruning),
+            "deadline": asdict(shrinking.deadline) if shrinking.deadline else None,
+            "mirror": mirror,
+        }
+        if stage(work / "pruned", made_from, prune_into)["share"] == 1:
+            say("the whole network is fast enough: nothing is pruned")
+        else:
+            stages["pruned"] = work / "pruned" / CHECKPOINT
+            say("recovering")
+            train("recovered", shrinking.recovery)
+    if shrinking.int8_epochs:
+        say("training for INT8")
+        epochs = f"trainer.epochs={shrinking.int8_epochs}"
+        train("quantization-aware", (*shrinking.recovery, *_FOR_INT8, epochs))
+    if len(stages) == 1:
+        return Shrunk(checkpoint, {})
 
     def measure_into(_: Path) -> dict[str, Any]:
         say("measuring what each stage did")
-        stages = {"as trained": checkpoint, "pruned": pruned, "recovered": recovered}
         return {name: asdict(item) for name, item in measure(stages, data).items()}
 
-    if stage(pruned.parent, made_from, prune_into)["share"] == 1:
-        say("the whole network is fast enough: nothing is pruned")
-        return Shrunk(checkpoint, {})
-    made_from |= {
-        "pruned": sha256(pruned), "recovery": list(recovery), "recipe": sha256(RECIPE),
-    }  # fmt: skip
-    stage(recovered.parent, made_from, recover_into)
-    made_from |= {"recovered": sha256(recovered)}
-    figures = stage(work / "measured", made_from, measure_into)
-    return Shrunk(recovered, {name: StageFigures(**item) for name, item in figures.items()})
+    last = list(stages.values())[-1]
+    figures = stage(work / "measured", made_from | {"last": sha256(last)}, measure_into)
+    return Shrunk(last, {name: StageFigures(**item) for name, item in figures.items()})
 
 
 def prune_checkpoint(

@@ -39,6 +39,7 @@ from .model import create_network, has_folded_batch_norm, restore_batch_norm
 from .module import BirdModule, Optimizer
 from .probe import Probe, fit_classifier
 from .provenance import data_digest, git_commit
+from .quantization_aware import SimulatedInt8
 from .reporting import hush_lightning, one_line_errors
 from .resume import LAST, BestCheckpoint, LastCheckpoint, resume_from
 from .settings import Distill, Loop
@@ -98,6 +99,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
     resume = resume_from(config.resume)
     if resume is None:
         _prepare(config, module, data)
+    int8 = SimulatedInt8(network) if config.quantization_aware else None
     logger = _logger(config, folder)
     trainer = _trainer(loop, folder, logger, resume, validate=bool(data.val_photos))
     _say(f"training on {trainer.strategy.root_device}, {loop.precision}")
@@ -106,6 +108,8 @@ def run(config: DictConfig, folder: Path) -> Trained:
     except SystemExit as end:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from end
     metrics = _measure_best(trainer, module, data)
+    if int8 is not None:
+        int8.remove()
     info = CheckpointInfo(
         architecture=config.model.name,
         model_args=_plain(config.model.args),
@@ -236,12 +240,15 @@ def _pruning(init_from: Path | None) -> dict[str, Any]:
 
 
 def _provenance(config: DictConfig, dataset: Dataset, loggers: list[Logger]) -> Provenance:
+    settings = _plain(config)
+    # As it was written: where it lies on this machine is of no use on another.
+    settings["data"]["species"] = OmegaConf.to_container(config.data, resolve=False)["species"]  # type: ignore[index,call-overload]
     run_id = next((str(log.version) for log in loggers if isinstance(log, WandbLogger)), None)
     return Provenance(
         command=f"{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}",
         git_commit=git_commit(),
         data_digest=data_digest(dataset.train, Path(config.data.root)),
-        config=_plain(config),
+        config=settings,
         tracker_run=run_id,
     )
 

@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+import typer
+
 from birdedge.benchmarks.compression import EAGER, main
 from birdedge.benchmarks.pareto import Point, pareto_front
 from birdedge.compress.compress import Calibration, compress
@@ -34,3 +37,18 @@ def test_every_target_is_measured_next_to_pytorch(trained, tmp_path: Path, capsy
     assert rows[2]["megabytes"] < rows[1]["megabytes"]
     assert (tmp_path / "out" / "compression.md").read_text() in capsys.readouterr().out
     assert (tmp_path / "out" / "pareto.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_bundle_of_another_network_is_refused_before_anything_is_timed(
+    trained, tmp_path: Path
+) -> None:
+    compress(trained.path, tmp_path / "bundle", calibration=Calibration(photos=12), max_drop=20)
+    other = tmp_path / "other.safetensors"
+    info = trained.info.model_copy(update={"metrics": {"test/top1": 0.9}})
+    save_checkpoint(other, trained.network, info)
+
+    with pytest.raises(typer.BadParameter, match=r"bundle was not made of .*other\.safetensors"):
+        main(other, [tmp_path / "bundle"], tmp_path / "out")
+    with pytest.raises(typer.BadParameter, match="was not measured on test photos"):
+        main(trained.path, [tmp_path / "bundle"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

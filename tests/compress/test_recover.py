@@ -11,22 +11,22 @@ from typer.testing import CliRunner
 
 from birdedge.compress import shrink as shrinking
 from birdedge.compress.commands import compress, prune, recover
-from birdedge.compress.compress import Calibration, Shrinking
+from birdedge.compress.compress import Calibration
 from birdedge.compress.compress import compress as make_bundle
 from birdedge.compress.photos import batches
 from birdedge.compress.prune import Pruning
 from birdedge.compress.recover import recover as run
-from birdedge.compress.shrink import prune_checkpoint, shrink
+from birdedge.compress.shrink import Shrinking, prune_checkpoint, shrink
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import BackendError, CheckpointError
 from birdedge.train.checkpoint import load_checkpoint, save_checkpoint
 from birdedge.train.layouts import read_dataset
 from birdedge.train.model import network_of
 
-QUICK = [
+QUICK = (
     "trainer.epochs=1", "trainer.accelerator=cpu", "trainer.precision=32-true",
     "data.batch_size=16", "data.workers=0", "wandb.mode=disabled",
-]  # fmt: skip
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -147,17 +147,17 @@ def test_what_was_done_is_not_done_again(
         raise AssertionError("pruned again")
 
     work = tmp_path / "work"
-    first = shrink(trained.path, work, Pruning(0.7), recovery=QUICK)
+    first = shrink(trained.path, work, Shrinking(Pruning(0.7), recovery=QUICK))
     monkeypatch.setattr(shrinking, "prune", never)
-    again = shrink(trained.path, work, Pruning(0.7), recovery=QUICK)
+    again = shrink(trained.path, work, Shrinking(Pruning(0.7), recovery=QUICK))
     assert again == first
     assert list(first.figures) == ["as trained", "pruned", "recovered"]
 
     # What pruning gave is of use even when recovery is wanted otherwise.
     shutil.rmtree(work / "recovered")
-    shrink(trained.path, work, Pruning(0.7), recovery=[*QUICK, "optimizer.lr=0.001"])
+    shrink(trained.path, work, Shrinking(Pruning(0.7), recovery=(*QUICK, "optimizer.lr=0.001")))
     with pytest.raises(AssertionError, match="pruned again"):
-        shrink(trained.path, work, Pruning(0.6), recovery=QUICK)
+        shrink(trained.path, work, Shrinking(Pruning(0.6), recovery=QUICK))
 
 
 def test_compress_prunes_recovers_and_packages(trained, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_compression_that_fails_keeps_its_stages_and_no_bundle(trained, tmp_pa
         make_bundle(
             trained.path,
             out,
-            shrinking=Shrinking(Pruning(0.7), recovery=tuple(QUICK)),
+            shrinking=Shrinking(Pruning(0.7), recovery=QUICK),
             calibration=Calibration(photos=12),
             max_drop=-101,  # no network can gain so much
         )
@@ -193,6 +193,25 @@ def test_a_compression_that_fails_keeps_its_stages_and_no_bundle(trained, tmp_pa
     assert not out.exists()
     kept = {path.name for path in (tmp_path / "bundle.work").iterdir()}
     assert kept == {"pruned", "recovered", "measured"}
+
+
+def test_compress_trains_for_int8_where_it_is_asked_to(trained, tmp_path: Path) -> None:
+    out, work = tmp_path / "bundle", tmp_path / "work"
+    settings = [item for setting in QUICK for item in ("--recover", setting)]
+    result = CliRunner().invoke(
+        compress,
+        [str(trained.path), "-o", str(out), "--quantization-aware", "2", *settings,
+         "--work", str(work), "--max-drop", "50", "--calibration-photos", "12", "--json"],
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.stderr
+    stages = json.loads(result.stdout)["stages"]
+    assert list(stages) == ["as trained", "quantization-aware"]
+    assert stages["quantization-aware"]["macs"] == stages["as trained"]["macs"]
+    info, weights = load_checkpoint(work / "quantization-aware" / "checkpoint.safetensors")
+    assert info.provenance.config["quantization_aware"] is True
+    assert info.provenance.config["trainer"]["epochs"] == 2
+    assert weights.keys() == load_checkpoint(trained.path)[1].keys()
 
 
 def test_a_network_that_meets_its_deadline_stays_whole(trained, tmp_path: Path) -> None:
@@ -220,7 +239,7 @@ def test_a_network_that_meets_its_deadline_stays_whole(trained, tmp_path: Path) 
         (["--max-drop", "nan"], "Invalid value for '--max-drop'"),
         (["--scope", "global"], "--scope goes with --macs or --latency"),
         (["--round-to", "4"], "--round-to goes with --macs or --latency"),
-        (["--recover", "trainer.epochs=1"], "--recover goes with --macs or --latency"),
+        (["--recover", "trainer.epochs=1"], "--recover goes with --macs, --latency or"),
         (["--macs", "0.5", "--on", "tflite-int8"], "--on goes with --latency"),
         (["--latency", "9", "--on", "tflite-int8"], "is not among --targets"),
         (["--latency", "9", "--macs", "0.5"], "either --macs or --latency"),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from birdedge.runtime.errors import CheckpointError
 from birdedge.train.checkpoint import load_checkpoint
+from birdedge.train.model import network_of
 from birdedge.train.module import BirdModule
 from birdedge.train.train import run
 
@@ -98,18 +99,30 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
     assert load_checkpoint(whole / "checkpoint.safetensors")[0].metrics == resumed.metrics
 
 
+@pytest.mark.parametrize("settings", [(), ("quantization_aware=true",)])
 def test_a_run_resumed_where_it_lies_ends_with_the_same_weights(
-    tree: Path, tmp_path: Path, configured: Configure, cut_off
+    tree: Path, tmp_path: Path, configured: Configure, cut_off, settings: tuple[str, ...]
 ) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "run"
-    run(configured(tree), whole)
+    run(configured(tree, *settings), whole)
 
     cut_off(STEPS_PER_EPOCH, RuntimeError("power cut"))
     with pytest.raises(RuntimeError, match="power cut"):
-        run(configured(tree), folder)
-    run(configured(tree, f"resume={folder}"), folder)
+        run(configured(tree, *settings), folder)
+    run(configured(tree, *settings, f"resume={folder}"), folder)
 
     assert differing(all_weights(whole), all_weights(folder)) == []
+
+
+def test_a_quantization_aware_run_leaves_a_plain_network(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    settings = ("quantization_aware=true", "trainer.epochs=6")
+    trained = run(configured(tree, *settings), tmp_path / "run")
+
+    info, weights = load_checkpoint(trained.checkpoint)
+    network_of(info, weights)
+    assert info.metrics["test/top1"] >= 0.75  # of the rounded network; chance is a third
 
 
 def test_ctrl_c_ends_a_run_as_an_interruption_that_can_be_resumed(
