@@ -22,6 +22,8 @@ recover = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 def _targets(value: str) -> str:
+    if value == "all":
+        return ",".join(TARGETS)
     names = [_one_of(TARGETS, "target")(name.strip()) for name in value.split(",")]
     return ",".join(dict.fromkeys(names))
 
@@ -151,7 +153,8 @@ def compress_command(
     checkpoint: _Checkpoint,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="BUNDLE", help="Folder to write.")],
     targets: Annotated[
-        str, typer.Option(callback=_targets, help=f"Comma-separated, of {', '.join(TARGETS)}.")
+        str,
+        typer.Option(callback=_targets, help=f"Comma-separated, of {', '.join(TARGETS)}; or all."),
     ] = ",".join(DEFAULT_TARGETS),
     macs: _Macs = None,
     latency: _Latency = None,

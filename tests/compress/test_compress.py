@@ -103,8 +103,16 @@ def test_record_keeps_names_but_no_folders(value: str, kept: str) -> None:
     assert without_folders({"a": [value, 3]}) == {"a": [kept, 3]}
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"), [("onnx-int8", ("onnx-int8",)), ("all", tuple(TARGETS))]
+)
 def test_command_prints_the_bundles_path_alone(
-    compressed: Compressed, trained, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    compressed: Compressed,
+    trained,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    given: str,
+    wanted: tuple[str, ...],
 ) -> None:
     asked = {}
 
@@ -114,12 +122,12 @@ def test_command_prints_the_bundles_path_alone(
 
     monkeypatch.setattr("birdedge.compress.compress.compress", fake)
     result = CliRunner().invoke(
-        command, [str(trained.path), "--out", str(tmp_path / "b"), "--targets", "onnx-int8"]
+        command, [str(trained.path), "--out", str(tmp_path / "b"), "--targets", given]
     )
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{compressed.folder}\n"
     assert "onnx-int8" in result.stderr
-    assert asked["targets"] == ("onnx-int8",)
+    assert asked["targets"] == wanted
     assert asked["calibration"] == Calibration(256, "minmax")
 
 
