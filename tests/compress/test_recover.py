@@ -258,7 +258,7 @@ def test_options_that_would_do_nothing_are_wrong_usage(
 def test_ctrl_c_says_how_to_go_on_where_there_is_something_to_go_on_from(
     trained, pruned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     out = tmp_path / "run"
