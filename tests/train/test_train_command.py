@@ -107,7 +107,12 @@ def test_ctrl_c_says_how_to_go_on_and_going_on_works(
     first = ["trainer.epochs=2000", "trainer.patience=0", "hydra.run.dir=first"]
     with (tmp_path / "err.txt").open("w") as err:
         process = subprocess.Popen(
-            [*command, *first], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=err
+            [*command, *first],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+            # Where these tests are a shell's background job, Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             deadline = time.monotonic() + 120
