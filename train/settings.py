@@ -13,6 +13,8 @@ from pydantic import (
     model_validator,
 )
 
+from .precision import Precision, native_precision
+
 
 class Loop(BaseModel):
     """The group ``trainer`` of the configuration; names and values are Lightning's.
@@ -22,7 +24,8 @@ class Loop(BaseModel):
         accelerator: ``auto``, ``cpu``, ``gpu``, ...
         devices: how many, or ``auto``.
         strategy: ``auto``, ``ddp``, ...
-        precision: ``bf16-mixed`` computes in bfloat16 where it is safe and keeps float32 weights.
+        precision: ``bf16-mixed`` computes in bfloat16 where it is safe and keeps float32 weights;
+            ``auto`` is that on hardware made for it, and ``32-true`` elsewhere.
         deterministic: ``warn`` asks for repeatable kernels and says where there is none.
         gradient_clip: largest norm of the gradient.
         accumulate: batches per step of the optimiser.
@@ -37,13 +40,18 @@ class Loop(BaseModel):
     accelerator: str = "auto"
     devices: int | str = "auto"
     strategy: str = "auto"
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"]
+    precision: Literal["auto", Precision] = "auto"
     deterministic: bool | Literal["warn"] = "warn"
     gradient_clip: PositiveFloat | None = 1.0
     accumulate: PositiveInt = 1
     monitor: str = "val/top1"
     patience: NonNegativeInt = 10
     ema_decay: float = 0.99
+
+    @property
+    def resolved_precision(self) -> Precision:
+        """The precision, ``auto`` replaced by what suits the machine at hand."""
+        return native_precision(self.accelerator) if self.precision == "auto" else self.precision
 
     @property
     def mode(self) -> Literal["min", "max"]:

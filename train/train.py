@@ -102,7 +102,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
     int8 = SimulatedInt8(network) if config.quantization_aware else None
     logger = _logger(config, folder)
     trainer = _trainer(loop, folder, logger, resume, validate=bool(data.val_photos))
-    _say(f"training on {trainer.strategy.root_device}, {loop.precision}")
+    _say(f"training on {trainer.strategy.root_device}, {trainer.precision}")
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=False)
     except SystemExit as end:  # Lightning's answer to Ctrl-C
@@ -116,7 +116,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
         labels=tuple(species_labels(dataset.classes, _optional_path(config.data.species))),
         preprocess=preprocess,
         metrics=metrics,
-        provenance=_provenance(config, dataset, logger),
+        provenance=_provenance(config, dataset, logger, trainer),
         pruning=_pruning(_optional_path(config.model.init_from)),
     )
     checkpoint = folder / "checkpoint.safetensors"
@@ -181,7 +181,7 @@ def _trainer(
             accelerator=loop.accelerator,
             devices=loop.devices,
             strategy=loop.strategy,
-            precision=loop.precision,
+            precision=loop.resolved_precision,
             gradient_clip_val=loop.gradient_clip,
             accumulate_grad_batches=loop.accumulate,
             deterministic=loop.deterministic,
@@ -239,8 +239,11 @@ def _pruning(init_from: Path | None) -> dict[str, Any]:
     return {} if begun_with is None else begun_with.pruning
 
 
-def _provenance(config: DictConfig, dataset: Dataset, loggers: list[Logger]) -> Provenance:
+def _provenance(
+    config: DictConfig, dataset: Dataset, loggers: list[Logger], trainer: L.Trainer
+) -> Provenance:
     settings = _plain(config)
+    settings["trainer"]["precision"] = trainer.precision  # "auto" says nothing of this machine
     # As it was written: where it lies on this machine is of no use on another.
     settings["data"]["species"] = OmegaConf.to_container(config.data, resolve=False)["species"]  # type: ignore[index,call-overload]
     run_id = next((str(log.version) for log in loggers if isinstance(log, WandbLogger)), None)

@@ -88,6 +88,24 @@ def test_an_interrupted_recovery_goes_on_to_the_same_weights(
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
+def test_recovery_computes_in_what_suits_this_machine_not_the_parents(
+    trained, pruned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info, _ = load_checkpoint(trained.path)
+    config = {**info.provenance.config}
+    config["trainer"] = {**config["trainer"], "precision": "bf16-mixed"}
+    provenance = info.provenance.model_copy(update={"config": config})
+    parent = tmp_path / "parent.safetensors"
+    save_checkpoint(parent, trained.network, info.model_copy(update={"provenance": provenance}))
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
+    settings = [setting for setting in QUICK if "precision" not in setting]
+    done = run(pruned, parent, tmp_path / "run", settings)
+
+    info, _ = load_checkpoint(done.checkpoint)
+    assert info.provenance.config["trainer"]["precision"] == "32-true"
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
