@@ -61,7 +61,7 @@ class OpenVinoCalibrated:
                     preset=nncf.QuantizationPreset.MIXED,
                     subset_size=len(pictures),
                     ignored_scope=nncf.IgnoredScope(names=[self._ops[name] for name in in_float]),
-                    advanced_parameters=_range_of_activations(self._calibration.method),
+                    advanced_parameters=_advanced(self._calibration.method),
                 )
                 openvino.save_model(quantized, str(path), compress_to_fp16=True)
         # NNCF raises its own errors and OpenVINO's.
@@ -78,8 +78,8 @@ def _model_input(calibration: CalibrationSet) -> Any:
     return prepare
 
 
-def _range_of_activations(method: str) -> Any:
-    from nncf import AdvancedQuantizationParameters
+def _advanced(method: str) -> Any:
+    from nncf import AdvancedQuantizationParameters, OverflowFix
     from nncf.quantization.range_estimator import (
         AggregatorType,
         RangeEstimatorParameters,
@@ -104,4 +104,10 @@ def _range_of_activations(method: str) -> Any:
         "minmax": RangeEstimatorParametersSet.MINMAX,
         "percentile": RangeEstimatorParameters(min=low, max=high),
     }
-    return AdvancedQuantizationParameters(activations_range_estimator_params=ranges[method])
+    return AdvancedQuantizationParameters(
+        activations_range_estimator_params=ranges[method],
+        # Weights of seven bits: on x86 processors without VNNI, dot products saturate at sixteen.
+        # NNCF spares the first layer alone of itself, and MobileNetV2's logits were off by 9.6 %
+        # there (by 5.3 % elsewhere); so they are off by 6.2 to 6.6 % anywhere.
+        overflow_fix=OverflowFix.ENABLE,
+    )

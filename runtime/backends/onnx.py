@@ -68,8 +68,8 @@ def open_session(model: Path, threads: int) -> Any:
     # Workers that spin between two pictures keep a Pi hot and take the core that decodes the next
     # one; within a picture they are twice as fast as workers that sleep.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    # The dot products of x86 processors without VNNI saturate when an INT8 weight is large, and names
-    # get lost. ONNX Runtime then takes slower ones that are exact; elsewhere this changes nothing.
+    # On x86 processors without VNNI, dot products saturate where INT8 weights are large, and birds
+    # go unknown. ONNX Runtime then takes slower ones that are exact; elsewhere nothing changes.
     options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

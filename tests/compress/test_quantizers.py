@@ -87,6 +87,34 @@ def test_int8_logits_stay_close_to_the_float_ones(
     assert 0 < np.abs(given - wanted).mean() < 0.03 * np.ptp(wanted)
 
 
+class Sums(nn.Module):
+    """All weights alike: with white pictures, all integers are at the ends of their ranges."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(3, 32, 3, 2, bias=False), nn.ReLU()),
+            *(nn.Conv2d(32, 32, 3, 2, bias=False), nn.ReLU()),
+            *(nn.Conv2d(32, 32, 1, bias=False), nn.ReLU()),
+        )
+        self.head = nn.Linear(32, 3, bias=False)
+        for layer in (*self.layers[::2], self.head):
+            nn.init.constant_(layer.weight, 1 / layer.weight[0].numel())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layers(images).mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino", "tflite"])
+def test_the_largest_integers_sum_up_exactly(engine: str, tmp_path: Path) -> None:
+    """On x86 processors without VNNI, the usual instruction for it saturates at 16 bits."""
+    white = np.full((4, 64, 64, 3), 255, dtype=np.uint8)
+    white[:2] //= 2
+    source = export(engine, tmp_path, Sums())
+    quantized = quantize(source, CalibrationSet(white, PREPROCESS), tmp_path)
+    np.testing.assert_allclose(logits_of(quantized, white), logits_of(source, white), rtol=0.05)
+
+
 def test_onnx_computes_with_integers(pictures: NDArray[np.uint8], tmp_path: Path) -> None:
     quantized = quantize(export("onnx", tmp_path), CalibrationSet(pictures, PREPROCESS), tmp_path)
     assert [entry.domain for entry in onnx.load(quantized.files[0]).opset_import] == [""]

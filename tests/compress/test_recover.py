@@ -55,7 +55,7 @@ def test_recovery_brings_a_pruned_network_nearer_to_its_parent(
     parent = answers(trained.path, pictures)
     before = (answers(pruned, pictures) - parent).abs().mean()
     after = (answers(done.checkpoint, pictures) - parent).abs().mean()
-    assert after < 0.6 * before
+    assert after < 0.75 * before
     info, _ = load_checkpoint(done.checkpoint)
     assert info.pruning == load_checkpoint(pruned)[0].pruning
     assert info.provenance.config["distill"]["teachers"] == [str(trained.path)]
@@ -92,8 +92,7 @@ def test_recovery_computes_in_what_suits_this_machine_not_the_parents(
     trained, pruned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     info, _ = load_checkpoint(trained.path)
-    config = {**info.provenance.config}
-    config["trainer"] = {**config["trainer"], "precision": "bf16-mixed"}
+    config = {**info.provenance.config, "trainer": {"precision": "bf16-mixed"}}
     provenance = info.provenance.model_copy(update={"config": config})
     parent = tmp_path / "parent.safetensors"
     save_checkpoint(parent, trained.network, info.model_copy(update={"provenance": provenance}))
