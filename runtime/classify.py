@@ -11,10 +11,12 @@ from pathlib import Path
 
 from .classifier import Classifier
 from .errors import BirdedgeError, ImageError, one_line
-from .gather import camera_frames, expand, gather, holds_frames, is_live
+from .gather import expand, gather, holds_frames, is_live
 from .load import load_classifier
 from .pipeline import Result, classify_live, classify_pictures
 from .printing import JsonLines, Lines, Printer, TableOfResults
+from .sources import from_frames
+from .telling import tell_what_is_logged
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class ClassifyOptions:
     threads: int | None
     top_k: int
     threshold: float | None
-    camera: int | None
+    camera: str | None
     frames: int | None
     seconds: float | None
     save_frames: Path | None
@@ -41,6 +43,7 @@ def run(options: ClassifyOptions) -> int:
     Raises:
         BirdedgeError: the model or the camera is of no use, or nothing could be saved.
     """
+    tell_what_is_logged()
     classifier = load_classifier(
         options.model, options.labels, options.target, options.threads, options.threshold
     )
@@ -81,8 +84,11 @@ def _results(
     """Results yet to be computed, and how many there will be where that can be known."""
     keep = options.save_frames is not None
     if options.camera is not None:
-        frames = islice(camera_frames(options.camera), options.frames)
-        return classify_live(frames, classifier, keep_images=keep), None
+        # They need libraries that pictures do not.
+        from .sources.cameras import camera_frames
+
+        frames = islice(camera_frames(options.camera, options.seconds), options.frames)
+        return classify_live(from_frames(frames), classifier, keep_images=keep), None
     pictures = islice(gather(sources), options.frames)
     if any(is_live(source) for source in sources):
         return classify_live(pictures, classifier, keep_images=keep), None

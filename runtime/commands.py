@@ -67,7 +67,13 @@ def classify_command(
         ),
     ] = None,
     camera: Annotated[
-        int | None, typer.Option("--camera", min=0, help="Classify what this camera sees.")
+        str | None,
+        typer.Option(
+            "--camera",
+            metavar="CAMERA",
+            help="Classify what it sees: usb:0 (or 0), picamera, rtsp://..., http://... (MJPEG), "
+            "dir:FOLDER (pictures as they come), or a video file.",
+        ),
     ] = None,
     frames: Annotated[
         int | None, typer.Option("--frames", min=1, help="Stop after so many pictures or frames.")
@@ -90,9 +96,11 @@ def classify_command(
     Exit code 0: all were classified; 1: some could not be read; 2: wrong usage; 130: Ctrl-C.
     """
     if not sources and camera is None:
-        raise typer.BadParameter("give at least one SOURCE, or --camera N", param_hint="SOURCE")
+        raise typer.BadParameter("give at least one SOURCE, or --camera 0", param_hint="SOURCE")
     if sources and camera is not None:
         raise typer.BadParameter("--camera takes the place of SOURCE", param_hint="--camera")
+    if camera is not None:
+        _check_kind_of(camera)
 
     from .classify import ClassifyOptions, run
 
@@ -106,6 +114,16 @@ def classify_command(
         # All is closed by now. A normal exit would still wait for a download that hangs.
         sys.stdout.flush()
         os._exit(INTERRUPTED)
+
+
+def _check_kind_of(camera: str) -> None:
+    from .errors import SourceError
+    from .sources.cameras import kind_of
+
+    try:
+        kind_of(camera)
+    except SourceError as error:
+        raise typer.BadParameter(str(error), param_hint="--camera") from error
 
 
 @models.callback()

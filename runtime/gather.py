@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from .errors import SourceError
 from .sources import Picture, exists, from_frames, is_url, unreadable, without_credentials
-from .sources.ahead import read_ahead, read_newest
+from .sources.ahead import read_ahead
 from .sources.images import (
     files_by_glob,
     picture_at,
@@ -79,25 +79,16 @@ def _pictures(spec: str) -> Iterator[Picture]:
         yield picture_file(path)
 
 
-def camera_frames(number: int) -> Iterator[Picture]:
-    """What a camera sees now, again and again.
-
-    Raises:
-        SourceError: there is no such camera, or it stopped.
-    """
-    from .sources.usb import UsbCamera
-
-    with closing(UsbCamera(number)) as camera:
-        yield from from_frames(read_newest(iter(camera)))
-
-
 def _frames(spec: str) -> Iterator[Picture]:
+    if is_live(spec):
+        from .sources.cameras import camera_frames
+
+        yield from from_frames(camera_frames(spec))
+        return
     from .sources.video import VideoSource
 
     with closing(VideoSource(spec)) as video:
-        frames = iter(video)
-        ahead = read_newest(frames) if is_live(spec) else read_ahead(frames, _FRAMES_AHEAD)
-        yield from from_frames(ahead)
+        yield from from_frames(read_ahead(iter(video), _FRAMES_AHEAD))
 
 
 def _is_glob(spec: str) -> bool:

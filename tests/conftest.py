@@ -1,8 +1,12 @@
-"""What all tests share: the real photos, and the model that ships inside birdedge."""
+"""What all tests share: the real photos, the model inside birdedge, and cameras on the network."""
 
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cameras.mjpeg import MjpegCamera
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -24,3 +28,37 @@ def default_model() -> Path:
     if not (DEFAULT_MODEL / "manifest.json").is_file():
         pytest.fail(f"birdedge ships without its model: there is none at {DEFAULT_MODEL}")
     return DEFAULT_MODEL
+
+
+@pytest.fixture
+def mjpeg(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MjpegCamera]]:
+    """Switch a camera on that speaks MJPEG over HTTP; see `MjpegCamera`."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    cameras: list[MjpegCamera] = []
+
+    def on(**settings: object) -> MjpegCamera:
+        cameras.append(MjpegCamera(**settings))
+        return cameras[-1]
+
+    yield on
+    for camera in cameras:
+        camera.off()
+
+
+@pytest.fixture
+def rtsp() -> Iterator[str]:
+    """The address, with user and password, of a camera that speaks RTSP and sees red."""
+    system_python = "/usr/bin/python3"
+    look = "import gi; gi.require_version('GstRtspServer', '1.0')"
+    if subprocess.run([system_python, "-c", look], capture_output=True, check=False).returncode:
+        pytest.skip("no RTSP server: Debian's package gir1.2-gst-rtsp-server-1.0 is missing")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = Path(__file__).with_name("cameras") / "rtsp.py"
+    with subprocess.Popen(
+        [system_python, program, str(port), "me", "secret"], stdout=subprocess.PIPE
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        yield f"rtsp://me:secret@127.0.0.1:{port}/feeder"
+        server.kill()

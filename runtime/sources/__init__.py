@@ -39,7 +39,13 @@ class Frame:
 
 
 class FrameSource(Protocol):
-    """An iterator of frames that can be closed."""
+    """An iterator of frames that can be closed.
+
+    Attributes:
+        live: frames come by themselves, and only the newest matters; otherwise all do.
+    """
+
+    live: bool
 
     def __iter__(self) -> Generator[Frame, None, None]:
         """Frames as they come, until the source ends or is closed."""

@@ -1,6 +1,8 @@
 """Frames read in a thread of their own, while others are being classified."""
 
+import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Generator
 from typing import Generic, TypeVar
@@ -11,38 +13,53 @@ T = TypeVar("T")
 _PATIENCE_SECONDS = 2.0
 
 
-def read_ahead(source: Generator[T, None, None], depth: int) -> Generator[T, None, None]:
+_log = logging.getLogger(__name__)
+
+
+def read_ahead(
+    source: Generator[T, None, None], depth: int, seconds: float | None = None
+) -> Generator[T, None, None]:
     """Items in order, none left out; at most `depth` are waiting.
 
     Args:
         source: run, and at the end closed, in the other thread.
         depth: how many.
+        seconds: after which there are no more, also where none comes.
 
     Raises:
         Exception: what the source raises, after the items before it.
     """
-    yield from _Reader(source, depth, newest=False)
+    yield from _Reader(source, depth, seconds, newest=False)
 
 
-def read_newest(source: Generator[T, None, None]) -> Generator[T, None, None]:
+def read_newest(
+    source: Generator[T, None, None], seconds: float | None = None
+) -> Generator[T, None, None]:
     """Whatever came last: an item that nobody took before the next one came is left out.
+
+    How many were is logged at the end.
 
     Args:
         source: run, and at the end closed, in the other thread.
+        seconds: after which there are no more, also where none comes.
 
     Raises:
         Exception: what the source raises, after the item before it.
     """
-    yield from _Reader(source, 1, newest=True)
+    yield from _Reader(source, 1, seconds, newest=True)
 
 
 class _Reader(Generic[T]):
     """A source, the thread that runs it, and what waits in between."""
 
-    def __init__(self, source: Generator[T, None, None], depth: int, *, newest: bool) -> None:
+    def __init__(
+        self, source: Generator[T, None, None], depth: int, seconds: float | None, *, newest: bool
+    ) -> None:
         self._source = source
         self._depth = depth
+        self._seconds = seconds
         self._newest = newest
+        self._taken = self._left_out = 0
         self._waiting: deque[T] = deque()
         self._changed = threading.Condition()
         self._ended = False
@@ -52,14 +69,17 @@ class _Reader(Generic[T]):
     def __iter__(self) -> Generator[T, None, None]:
         thread = threading.Thread(target=self._read, name="frames", daemon=True)
         thread.start()
+        end = None if self._seconds is None else time.monotonic() + self._seconds
         try:
             while True:
+                left = None if end is None else end - time.monotonic()
                 with self._changed:
-                    self._changed.wait_for(lambda: self._waiting or self._ended)
-                    if not self._waiting:
+                    self._changed.wait_for(lambda: self._waiting or self._ended, left)
+                    if not self._waiting or (left is not None and left <= 0):
                         break
                     item = self._waiting.popleft()
                     self._changed.notify_all()
+                self._taken += 1
                 yield item
             if self._failure is not None:
                 raise self._failure
@@ -68,6 +88,12 @@ class _Reader(Generic[T]):
                 self._stopped = True
                 self._changed.notify_all()
             thread.join(_PATIENCE_SECONDS)
+            if self._left_out:
+                _log.info(
+                    "%s frames taken, %s left out for newer ones",
+                    f"{self._taken:,}",
+                    f"{self._left_out:,}",
+                )
 
     def _read(self) -> None:
         try:
@@ -86,6 +112,7 @@ class _Reader(Generic[T]):
         """Put an item where it can be taken; false when nobody will."""
         with self._changed:
             if self._newest:
+                self._left_out += len(self._waiting)
                 self._waiting.clear()
             self._changed.wait_for(lambda: len(self._waiting) < self._depth or self._stopped)
             self._waiting.append(item)

@@ -18,18 +18,23 @@ class UsbCamera:
     """Frames of a V4L2 camera, the newest first in line.
 
     Args:
-        number: of the camera, from 0.
+        spec: ``usb:0`` or ``0``, or its device, ``/dev/video0``.
 
     Raises:
         SourceError: there is no such camera, or it is in use.
     """
 
-    def __init__(self, number: int) -> None:
-        self._name = f"usb:{number}"
-        self._capture = cv2.VideoCapture(number, cv2.CAP_V4L2)
+    live = True
+
+    def __init__(self, spec: str) -> None:
+        device = spec.removeprefix("usb:")
+        self._name = f"usb:{device}"
+        self._capture = cv2.VideoCapture(
+            int(device) if device.isdecimal() else device, cv2.CAP_V4L2
+        )
         if not self._capture.isOpened():
             raise SourceError(
-                f"camera {number} cannot be opened; is it plugged in, free, and yours to use? "
+                f"camera {device} cannot be opened; is it plugged in, free, and yours to use? "
                 "`ls /dev/video*` lists cameras, the group `video` may use them"
             )
         # One buffered frame: what is classified should be what is in front of the camera now.

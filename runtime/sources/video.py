@@ -1,8 +1,9 @@
-"""Video files and streams, through OpenCV."""
+"""Video files, here or at an address, through OpenCV."""
 
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from ..errors import SourceError
@@ -13,7 +14,7 @@ _TIMEOUT_MS = 10_000
 
 
 class VideoSource:
-    """Every frame of a video file or stream.
+    """Every frame of a video file.
 
     Args:
         spec: a path, or an address that FFmpeg understands.
@@ -22,28 +23,33 @@ class VideoSource:
         SourceError: it does not exist or cannot be decoded.
     """
 
+    live = False
+
     def __init__(self, spec: str) -> None:
         self._name = without_credentials(spec)
         self._capture = _open(spec)
+        self._in_use = Lock()
 
     def __iter__(self) -> Generator[Frame, None, None]:
         """Frames in order; a file's frames are timed by its own clock."""
         number = 0
         while True:
-            read, bgr = self._capture.read()
+            with self._in_use:
+                read, bgr = self._capture.read()
+                # Of the frame just read; asked before, it would be that of the one before.
+                seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             if not read:
                 break
-            # Of the frame just read; asked before, it would be that of the one before.
-            seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             pixels = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
             yield Frame(pixels, datetime.now(UTC), self._name, number, seconds)
             number += 1
-        if number == 0:
+        if number == 0 and self._capture.isOpened():
             raise SourceError(f"{self._name}: no frame could be decoded")
 
     def close(self) -> None:
-        """Release the decoder."""
-        self._capture.release()
+        """Release the decoder; any thread may call it, and frames end."""
+        with self._in_use:
+            self._capture.release()
 
 
 def _open(spec: str) -> Any:

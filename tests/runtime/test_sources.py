@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from birdedge.runtime.errors import ImageError, SourceError
-from birdedge.runtime.gather import camera_frames, expand, gather, holds_frames
+from birdedge.runtime.gather import expand, gather, holds_frames
 from birdedge.runtime.sources import Frame, Picture, without_credentials
 from birdedge.runtime.sources.download import download
 from birdedge.runtime.sources.images import picture_at
@@ -328,8 +328,3 @@ def test_a_real_video_is_decoded(shared: Path) -> None:
 )
 def test_videos_and_streams_hold_frames(spec: str, expected: bool) -> None:
     assert holds_frames(spec) is expected
-
-
-def test_a_camera_that_is_not_there_is_told_how_to_look_for() -> None:
-    with pytest.raises(SourceError, match=r"camera 99 .*/dev/video"):
-        next(camera_frames(99))

@@ -1,0 +1,77 @@
+"""Which kind of camera a text names, and what it sees."""
+
+import re
+from collections.abc import Generator
+from functools import partial
+from pathlib import Path
+
+from .. import plugins
+from ..errors import SourceError
+from . import Frame, FrameSource, without_credentials
+from .ahead import read_ahead, read_newest
+from .reconnect import Reconnecting
+
+GROUP = "birdedge.sources"
+
+_FRAMES_AHEAD = 30  # a second's worth of most videos; 720p frames then need 80 MB
+
+
+def kind_of(spec: str) -> str:
+    """The name of the entry point that opens a camera: its scheme, as in ``rtsp://camera``.
+
+    A number or ``/dev/video0`` is a USB camera, and a file a video.
+
+    Raises:
+        SourceError: there is no such kind.
+    """
+    if spec.isdecimal() or spec.startswith("/dev/video"):
+        return "usb"
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*(?=:|$)", spec)
+    if scheme and plugins.find(GROUP, scheme[0].lower()) and not Path(spec).is_file():
+        return scheme[0].lower()
+    if Path(spec).suffix:
+        return "video"
+    raise SourceError(
+        f"{without_credentials(spec)!r} names no camera; a number, usb:0, picamera, rtsp://..., "
+        "http://... (MJPEG), dir:FOLDER or a video file would"
+    )
+
+
+def open_source(spec: str) -> FrameSource:
+    """Open a camera; see `kind_of`.
+
+    Raises:
+        SourceError: it is of no known kind, or cannot be opened.
+    """
+    point = plugins.find(GROUP, kind_of(spec))
+    assert point is not None
+    source: FrameSource = point.load()(spec)
+    return source
+
+
+def camera_frames(spec: str, seconds: float | None = None) -> Generator[Frame, None, None]:
+    """Frames of a camera: of one that lives, the newest each time, through all its losses.
+
+    Args:
+        spec: the camera; see `kind_of`.
+        seconds: after which there are no more, whether the camera gives any or not.
+
+    Raises:
+        SourceError: it cannot be opened, or a file is damaged.
+    """
+    source = open_source(spec)
+    if source.live:
+        source = Reconnecting(source, partial(open_source, spec))
+        ahead = read_newest(iter(source), seconds)
+    else:
+        ahead = read_ahead(iter(source), _FRAMES_AHEAD, seconds)
+    frame = None
+    try:
+        for frame in ahead:
+            yield frame
+        if frame is None and source.live:
+            raise SourceError(f"{without_credentials(spec)} gave no frame in {seconds:g} s")
+    finally:
+        # First, for the thread that reads may be waiting in it.
+        source.close()
+        ahead.close()

@@ -1,0 +1,184 @@
+"""A camera that is lost is tried until it is back; what it sees goes on, and is told."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cameras.mjpeg import MjpegCamera
+
+from birdedge.runtime.errors import SourceError
+from birdedge.runtime.sources import Frame
+from birdedge.runtime.sources.cameras import camera_frames
+from birdedge.runtime.sources.reconnect import Reconnecting
+
+SwitchOn = Callable[..., MjpegCamera]
+Birdedge = Callable[..., subprocess.CompletedProcess[str]]
+
+BLUE = "#1010d0"
+"""What an Indigo Bunting is to the model of these tests; red is a Northern Cardinal."""
+
+
+@pytest.fixture
+def model(bundle) -> Path:
+    return bundle.folder
+
+
+class Camera:
+    """Gives so many frames, then breaks."""
+
+    live = True
+
+    def __init__(self, frames: int = 1) -> None:
+        self.frames = frames
+        self.closed = False
+
+    def __iter__(self) -> Generator[Frame, None, None]:
+        for number in range(self.frames):
+            yield Frame(np.zeros((2, 2, 3), np.uint8), datetime.now(UTC), "garden", number, 0.0)
+        raise SourceError("garden broke off")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_camera_that_was_off_goes_on_where_it_was(
+    mjpeg: SwitchOn, caplog: pytest.LogCaptureFixture
+) -> None:
+    camera = mjpeg()
+    frames = camera_frames(camera.url)
+    before = list(islice(frames, 3))
+    camera.off()
+    threading.Timer(1.0, mjpeg, kwargs={"port": camera.port, "color": BLUE}).start()
+    after = next(frame for frame in frames if frame.pixels[0, 0, 2] > 100)
+    frames.close()
+
+    assert after.number > before[-1].number
+    assert after.seconds > before[-1].seconds + 0.5
+    lost, back = (line for line in caplog.messages if "left out" not in line)
+    assert lost.endswith("trying again until it is back")
+    assert f"{camera.url} is back after" in back
+
+
+def test_a_stream_that_falls_silent_is_noticed_within_ten_seconds(
+    mjpeg: SwitchOn, caplog: pytest.LogCaptureFixture
+) -> None:
+    camera = mjpeg()
+    frames = camera_frames(camera.url)
+    next(frames)
+    camera.silent.set()
+    fell_silent = time.monotonic()
+    threading.Timer(9.5, camera.silent.clear).start()
+    while "broke off: no answer" not in caplog.text:
+        next(frames)
+    noticed = time.monotonic() - fell_silent
+    frames.close()
+
+    assert 7 < noticed < 12
+    assert camera.callers == 2
+
+
+def test_pauses_grow_and_are_never_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Camera] = []
+    pauses: list[float] = []
+
+    def open_again() -> Camera:
+        if len(opened) < 8:
+            opened.append(Camera(frames=0))
+        else:
+            opened.append(Camera(frames=1))
+        return opened[-1]
+
+    source = Reconnecting(Camera(), open_again)
+    monkeypatch.setattr(source._closed, "wait", lambda timeout: pauses.append(timeout))
+    assert [frame.number for frame in islice(source, 2)] == [0, 1]
+
+    assert len(pauses) == 8
+    assert all(0 <= pause <= 2**turn for turn, pause in enumerate(pauses))
+    assert len(set(pauses)) == 8
+    assert all(camera.closed for camera in opened[:-1])
+
+
+def test_who_closes_it_need_not_wait_for_the_camera() -> None:
+    def never() -> Camera:
+        raise SourceError("garden cannot be opened")
+
+    source = Reconnecting(Camera(), never, pause=60.0)
+    threading.Timer(0.3, source.close).start()
+    start = time.monotonic()
+
+    assert len(list(source)) == 1
+    assert time.monotonic() - start < 5
+
+
+def test_classify_tells_of_losses_and_keeps_the_password(
+    birdedge: Birdedge, model: Path, mjpeg: SwitchOn
+) -> None:
+    camera = mjpeg(password="secret")
+
+    def fail_once() -> None:
+        while camera.callers == 0:
+            time.sleep(0.05)
+        time.sleep(1.0)
+        camera.off()
+        mjpeg(port=camera.port, password="secret", color=BLUE)
+
+    threading.Thread(target=fail_once).start()
+    done = birdedge("classify", "--camera", camera.url, "--model", model, "--json", "--seconds", 6)
+
+    assert done.returncode == 0
+    named = [json.loads(line)["prediction"] for line in done.stdout.splitlines()]
+    assert named[0] == "Cardinalis cardinalis (Northern Cardinal)"
+    assert named[-1] == "Passerina cyanea (Indigo Bunting)"
+    assert "trying again until it is back" in done.stderr
+    assert " is back after " in done.stderr
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_a_camera_that_gives_nothing_is_exit_code_1(
+    birdedge: Birdedge, model: Path, mjpeg: SwitchOn
+) -> None:
+    camera = mjpeg(password="secret")
+    wrong = camera.url.replace("secret", "guess")
+    done = birdedge("classify", "--camera", wrong, "--model", model)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "cannot be opened: Server returned 401" in line
+    assert "guess" not in line
+
+
+def test_ctrl_c_ends_at_once_while_the_camera_is_lost(
+    environment: dict[str, str], model: Path, mjpeg: SwitchOn, tmp_path: Path
+) -> None:
+    camera = mjpeg()
+    command = [sys.executable, "-m", "birdedge", "classify", "--camera", camera.url]
+    with subprocess.Popen(
+        [*command, "--model", str(model), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment | {"PYTHONUNBUFFERED": "1"},
+        # A shell's background job would not hear of it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as running:
+        assert running.stdout is not None and running.stderr is not None
+        assert "Northern Cardinal" in running.stdout.readline()
+        camera.off()
+        assert "trying again" in running.stderr.readline()
+        time.sleep(0.5)
+        os.kill(running.pid, signal.SIGINT)
+        start = time.monotonic()
+        running.stdout.read()
+
+        assert running.wait(20) == 130
+        assert time.monotonic() - start < 6
