@@ -15,6 +15,7 @@ from .gather import expand, gather, holds_frames, is_live
 from .load import load_classifier
 from .pipeline import Result, classify_live, classify_pictures
 from .printing import JsonLines, Lines, Printer, TableOfResults
+from .regions import FindRegions, pictures_of
 from .sources import from_frames
 from .telling import tell_what_is_logged
 
@@ -31,6 +32,7 @@ class ClassifyOptions:
     top_k: int
     threshold: float | None
     camera: str | None
+    find_regions: FindRegions | None
     frames: int | None
     seconds: float | None
     save_frames: Path | None
@@ -88,7 +90,9 @@ def _results(
         from .sources.cameras import camera_frames
 
         frames = islice(camera_frames(options.camera, options.seconds), options.frames)
-        return classify_live(from_frames(frames), classifier, keep_images=keep), None
+        find = options.find_regions
+        pictures = from_frames(frames) if find is None else pictures_of(frames, find)
+        return classify_live(pictures, classifier, keep_images=keep), None
     pictures = islice(gather(sources), options.frames)
     if any(is_live(source) for source in sources):
         return classify_live(pictures, classifier, keep_images=keep), None

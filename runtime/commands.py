@@ -3,11 +3,14 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .default import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from .regions import FindRegions
 
 classify = typer.Typer(add_completion=False, rich_markup_mode=None)
 models = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -71,8 +74,28 @@ def classify_command(
         typer.Option(
             "--camera",
             metavar="CAMERA",
-            help="Classify what it sees: usb:0 (or 0), picamera, rtsp://..., http://... (MJPEG), "
-            "dir:FOLDER (pictures as they come), or a video file.",
+            help="Name what moves before it: usb:0 (or 0), picamera, rtsp://..., http://... "
+            "(MJPEG), dir:FOLDER (pictures as they come), or a video file.",
+        ),
+    ] = None,
+    whole_frame: Annotated[
+        bool, typer.Option("--whole-frame", help="Name all of every frame, not what moves in it.")
+    ] = False,
+    zones: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--zone",
+            metavar="'X,Y X,Y X,Y...'",
+            help="Look for what moves in this polygon alone, from 0,0 (upper left) to 1,1; may be "
+            "given again.",
+        ),
+    ] = None,
+    roi: Annotated[
+        str | None,
+        typer.Option(
+            "--roi",
+            metavar="X,Y,W,H",
+            help="Name this part of every frame, moving or not; from 0 to 1.",
         ),
     ] = None,
     frames: Annotated[
@@ -99,14 +122,20 @@ def classify_command(
         raise typer.BadParameter("give at least one SOURCE, or --camera 0", param_hint="SOURCE")
     if sources and camera is not None:
         raise typer.BadParameter("--camera takes the place of SOURCE", param_hint="--camera")
-    if camera is not None:
-        _check_kind_of(camera)
+    ways = {"--whole-frame": whole_frame, "--zone": bool(zones), "--roi": roi is not None}
+    chosen = [way for way, taken in ways.items() if taken]
+    if chosen and camera is None:
+        raise typer.BadParameter("it is about what a --camera sees", param_hint=chosen[0])
+    if len(chosen) > 1:
+        raise typer.BadParameter(f"it cannot be had with {chosen[0]}", param_hint=chosen[1])
+
+    find_regions = _where_to_look(camera, whole_frame, zones or [], roi)
 
     from .classify import ClassifyOptions, run
 
     options = ClassifyOptions(
-        sources or [], model, labels, target, threads, top_k, threshold, camera, frames, seconds,
-        save_frames, as_json,
+        sources or [], model, labels, target, threads, top_k, threshold, camera, find_regions,
+        frames, seconds, save_frames, as_json,
     )  # fmt: skip
     try:
         raise typer.Exit(run(options))
@@ -116,14 +145,32 @@ def classify_command(
         os._exit(INTERRUPTED)
 
 
-def _check_kind_of(camera: str) -> None:
+def _where_to_look(
+    camera: str | None, whole_frame: bool, zones: list[str], roi: str | None
+) -> "FindRegions | None":
+    """What finds regions in a camera's frames; None where all of each is named."""
+    if camera is None:
+        return None
     from .errors import SourceError
+    from .regions import parse_region, parse_zone
     from .sources.cameras import kind_of
 
     try:
-        kind_of(camera)
+        kind = kind_of(camera)
     except SourceError as error:
         raise typer.BadParameter(str(error), param_hint="--camera") from error
+    try:
+        if roi is not None:
+            return parse_region(roi)
+        polygons = [parse_zone(zone) for zone in zones]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--zone" if zones else "--roi") from error
+    # One picture in a folder is not a moment after another.
+    if whole_frame or kind == "dir":
+        return None
+    from .motion import MotionDetector
+
+    return MotionDetector(zones=polygons)
 
 
 @models.callback()

@@ -25,6 +25,7 @@ class Result:
         error: what was wrong with the picture.
         frame: number and time, where it was a frame.
         image: the decoded picture, if it was to be kept.
+        box: of the picture in the frame, where it was a part of one; see `Picture`.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Result:
     error: str | None = None
     frame: Frame | None = None
     image: Image.Image | None = None
+    box: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,4 +128,5 @@ def _infer(batch: list[_Decoded], classifier: Classifier) -> Iterator[Result]:
             item.error,
             item.picture.frame,
             item.image,
+            item.picture.box,
         )

@@ -22,9 +22,10 @@ class Printer(Protocol):
 class JsonLines:
     """One JSON object a line, with the keys of SpeciesNet's batch output.
 
-    ``filepath``, ``classifications`` (``classes`` and ``scores``, best first), ``detections``,
-    ``prediction``, ``prediction_score``, ``model_version``; frames add ``frame`` and ``seconds``;
-    what failed has ``failures`` and ``error`` instead of classifications.
+    ``filepath``, ``classifications`` (``classes`` and ``scores``, best first), ``detections``
+    (``bbox`` of the part of a frame that was named: left, top, width and height as shares),
+    ``prediction``, ``prediction_score``, ``model_version``; frames add ``frame``, ``seconds`` and
+    ``captured_at``; what failed has ``failures`` and ``error`` instead of classifications.
     """
 
     def __init__(self, model_version: str, top_k: int) -> None:
@@ -43,19 +44,21 @@ class JsonLines:
         if result.prediction is None:
             line |= {"failures": ["CLASSIFIER"], "error": result.error}
         else:
-            line |= self._prediction(result.prediction)
+            line |= self._prediction(result.prediction, _detections(result))
         line["model_version"] = self._model_version
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
         sys.stdout.flush()
 
-    def _prediction(self, prediction: Prediction) -> dict[str, Any]:
+    def _prediction(
+        self, prediction: Prediction, detections: list[dict[str, Any]]
+    ) -> dict[str, Any]:
         best = prediction.ranked[: self._top_k]
         return {
             "classifications": {
                 "classes": [str(candidate.label) for candidate in best],
                 "scores": [round(candidate.probability, 4) for candidate in best],
             },
-            "detections": [],
+            "detections": detections,
             "prediction": str(prediction.species or UNKNOWN),
             "prediction_score": round(prediction.probability, 4),
         }
@@ -126,6 +129,16 @@ class Lines:
 
     def finish(self) -> None:
         """Nothing is held back."""
+
+
+def _detections(result: Result) -> list[dict[str, Any]]:
+    if result.box is None or result.frame is None:
+        return []
+    left, top, right, bottom = result.box
+    height, width = result.frame.pixels.shape[:2]
+    bbox = (left / width, top / height, (right - left) / width, (bottom - top) / height)
+    # MegaDetector's categories, as SpeciesNet has them.
+    return [{"category": "1", "label": "animal", "bbox": [round(share, 4) for share in bbox]}]
 
 
 def _others(prediction: Prediction, top_k: int) -> str:

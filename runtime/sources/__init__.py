@@ -62,11 +62,13 @@ class Picture:
         name: the file, address or source it comes from.
         read: decodes it, in any thread; raises `ImageError` when it cannot.
         frame: number and time, where it is a frame of a camera or video.
+        box: left, top, right and bottom in the frame's pixels, where it is a part of one.
     """
 
     name: str
     read: Callable[[], Image.Image | NDArray[np.uint8]]
     frame: Frame | None = None
+    box: tuple[int, int, int, int] | None = None
 
 
 def from_frames(frames: Iterable[Frame]) -> Iterator[Picture]:

@@ -1,5 +1,6 @@
 """Which kind of camera a text names, and what it sees."""
 
+import logging
 import re
 from collections.abc import Generator
 from functools import partial
@@ -14,6 +15,9 @@ from .reconnect import Reconnecting
 GROUP = "birdedge.sources"
 
 _FRAMES_AHEAD = 30  # a second's worth of most videos; 720p frames then need 80 MB
+
+
+_log = logging.getLogger(__name__)
 
 
 def kind_of(spec: str) -> str:
@@ -60,6 +64,7 @@ def camera_frames(spec: str, seconds: float | None = None) -> Generator[Frame, N
         SourceError: it cannot be opened, or a file is damaged.
     """
     source = open_source(spec)
+    _log.info("watching %s", without_credentials(spec))
     if source.live:
         source = Reconnecting(source, partial(open_source, spec))
         ahead = read_newest(iter(source), seconds)

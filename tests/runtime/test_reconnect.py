@@ -64,7 +64,7 @@ def test_a_camera_that_was_off_goes_on_where_it_was(
 
     assert after.number > before[-1].number
     assert after.seconds > before[-1].seconds + 0.5
-    lost, back = (line for line in caplog.messages if "left out" not in line)
+    lost, back = (line for line in caplog.messages if " back" in line)
     assert lost.endswith("trying again until it is back")
     assert f"{camera.url} is back after" in back
 
@@ -133,7 +133,8 @@ def test_classify_tells_of_losses_and_keeps_the_password(
         mjpeg(port=camera.port, password="secret", color=BLUE)
 
     threading.Thread(target=fail_once).start()
-    done = birdedge("classify", "--camera", camera.url, "--model", model, "--json", "--seconds", 6)
+    options = ["--whole-frame", "--json", "--seconds", 6]
+    done = birdedge("classify", "--camera", camera.url, "--model", model, *options)
 
     assert done.returncode == 0
     named = [json.loads(line)["prediction"] for line in done.stdout.splitlines()]
@@ -163,7 +164,7 @@ def test_ctrl_c_ends_at_once_while_the_camera_is_lost(
     camera = mjpeg()
     command = [sys.executable, "-m", "birdedge", "classify", "--camera", camera.url]
     with subprocess.Popen(
-        [*command, "--model", str(model), "--json"],
+        [*command, "--model", str(model), "--whole-frame", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -174,6 +175,7 @@ def test_ctrl_c_ends_at_once_while_the_camera_is_lost(
         assert running.stdout is not None and running.stderr is not None
         assert "Northern Cardinal" in running.stdout.readline()
         camera.off()
+        assert "watching" in running.stderr.readline()
         assert "trying again" in running.stderr.readline()
         time.sleep(0.5)
         os.kill(running.pid, signal.SIGINT)

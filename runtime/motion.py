@@ -1,0 +1,170 @@
+"""Where in a camera's frames something moves: regions to look at closely."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .regions import Polygon, Region
+from .sources import Frame
+from .sources.opencv import cv2
+
+Small = NDArray[np.uint8]
+"""A frame, RGB ``[h, w, 3]``, or a mask ``[h, w]`` of 0 and 255, at the size that is looked at."""
+
+_WIDTH = 320
+"""Pixels to which a frame is brought down; a bird of a twentieth of the width has 16 left."""
+
+_SHADOW_AND_LESS = 127
+"""How OpenCV marks shadows; what moves is 255."""
+
+_FORGETTING_SECONDS = 300.0
+_BACKGROUND_SHARE = 0.8
+"""What stands still is background once it has been seen for a fifth of the remembered time, about a
+minute: `_FORGETTING_SECONDS` times -log of this share."""
+
+_LARGEST_STEP_SECONDS = 1.0
+"""Frames further apart teach no more than this: what came during a loss is not background yet."""
+
+_DARK, _WHITE = 20, 245
+"""Of values beyond these a change of light cannot be told."""
+
+_OTHER_LIGHT = 0.1
+_STEADY_SECONDS = 1.0
+_STEADY = 0.02
+"""Logarithms: in light that is a tenth brighter or darker, and steady for about a second, the scene
+is learned anew."""
+
+_SUDDEN_SHARE = 0.6
+"""If more of the picture moves, it is the camera."""
+
+_MARGIN = 0.25
+"""Of the moving part's longer side, on each side: plumage may look like what is behind it."""
+
+
+class MotionDetector:
+    """Tells what moves from what sways, flickers, or is lit otherwise.
+
+    The background is a mixture of Gaussians for each pixel, so that leaves in the wind are part of
+    it (Z. Zivkovic, "Improved Adaptive Gaussian Mixture Model for Background Subtraction", ICPR
+    2004), with its shadow test (A. Prati et al., "Detecting Moving Shadows", PAMI 2003).
+
+    Args:
+        smallest: share of the frame's area below which nothing counts: insects, rain, leaves.
+        zones: where to look; everywhere if there are none.
+    """
+
+    def __init__(self, smallest: float = 0.002, zones: Sequence[Polygon] = ()) -> None:
+        self._smallest = smallest
+        self._zones = zones
+        self._inside: Small | None = None
+        self._shape: tuple[int, ...] = ()
+        self._background: Any = None
+        self._seconds = 0.0
+        self._light = 0.0
+
+    def __call__(self, frame: Frame) -> list[Region]:
+        """Where something moves in a frame, largest first; squares where the frame allows it."""
+        height, width = frame.pixels.shape[:2]
+        scale = _WIDTH / width
+        size = _WIDTH, max(1, round(height * scale))
+        small = np.asarray(cv2.resize(frame.pixels, size, interpolation=cv2.INTER_AREA))
+        passed = min(max(frame.seconds - self._seconds, 0.0), _LARGEST_STEP_SECONDS)
+        self._seconds = frame.seconds
+        if small.shape != self._shape:
+            self._learn(small)
+            return []
+        moving = self._moving(small, passed)
+        if np.count_nonzero(moving) > _SUDDEN_SHARE * moving.size:
+            self._learn(small)
+            return []
+        boxes = self._boxes(cv2.bitwise_and(moving, self._mask(moving.shape)))
+        return [_around(box, scale, width, height) for box in boxes]
+
+    def _learn(self, scene: Small) -> None:
+        """Take a picture for the background."""
+        self._background = cv2.createBackgroundSubtractorMOG2(detectShadows=True)
+        self._background.setBackgroundRatio(_BACKGROUND_SHARE)
+        self._background.apply(scene, learningRate=1.0)
+        self._shape = scene.shape
+        self._light = 0.0
+
+    def _moving(self, small: Small, passed: float) -> Small:
+        """A mask of what moves, in whatever light."""
+        background = self._background.getBackgroundImage()
+        light = _change_of_light(small, background)
+        mask = self._background.apply(
+            _scaled(small, math.exp(-light)), learningRate=_learned(passed, _FORGETTING_SECONDS)
+        )
+        _, moving = cv2.threshold(mask, _SHADOW_AND_LESS, 255, cv2.THRESH_BINARY)
+        if abs(light) > _OTHER_LIGHT:
+            moving[~_tells_light(small, background)] = 0
+        # Drops and flicker are small; holes in a bird are too.
+        moving = cv2.medianBlur(moving, 5)
+        moving = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+        if abs(light) > _OTHER_LIGHT and abs(light - self._light) < _STEADY:
+            around = cv2.dilate(moving, np.ones((15, 15), np.uint8))[..., None] > 0
+            self._learn(np.where(around, _scaled(background, math.exp(light)), small))
+        else:
+            self._light += (light - self._light) * _learned(passed, _STEADY_SECONDS)
+        return np.asarray(moving, np.uint8)
+
+    def _mask(self, shape: tuple[int, ...]) -> Small:
+        if self._inside is None or self._inside.shape != shape:
+            size = np.asarray(shape[1::-1])
+            self._inside = np.full(shape, 0 if self._zones else 255, np.uint8)
+            for zone in self._zones:
+                corners = np.asarray(zone, dtype=np.float64) * size
+                cv2.fillPoly(self._inside, [corners.round().astype(np.int32)], 255)
+        return self._inside
+
+    def _boxes(self, moving: Small) -> list[tuple[int, int, int, int]]:
+        _, _, parts, _ = cv2.connectedComponentsWithStats(moving, connectivity=8)
+        return [
+            (int(x), int(y), int(w), int(h))
+            for x, y, w, h, area in sorted(parts[1:], key=lambda part: -part[4])
+            if area >= self._smallest * moving.size
+        ]
+
+
+def _change_of_light(small: Small, background: Small) -> float:
+    """Logarithm of how much brighter a picture is than the background.
+
+    A cloud, or the camera's own exposure, changes all of a picture by one factor. The median over
+    the pixels does not heed what moves, as long as that is less than half of them; of sixteen
+    pixels one is enough.
+    """
+    now, then = small[::4, ::4], background[::4, ::4]
+    telling = _tells_light(now, then)
+    if np.count_nonzero(telling) < telling.size // 10:
+        return 0.0
+    ratios = now[telling].sum(axis=1) / then[telling].sum(axis=1)
+    return math.log(float(np.median(ratios)))
+
+
+def _tells_light(small: Small, background: Small) -> NDArray[np.bool_]:
+    """Which pixels are neither dark nor white, in any channel of either picture, ``[h, w]``."""
+    low = np.minimum(small, background).min(axis=2)
+    high = np.maximum(small, background).max(axis=2)
+    return np.asarray((low > _DARK) & (high < _WHITE))
+
+
+def _scaled(picture: Small, factor: float) -> Small:
+    return np.asarray(cv2.convertScaleAbs(picture, alpha=factor), np.uint8)
+
+
+def _learned(passed: float, seconds: float) -> float:
+    """Weight of something new in an average that forgets with a time constant."""
+    return 1 - math.exp(-passed / seconds)
+
+
+def _around(box: tuple[int, int, int, int], scale: float, width: int, height: int) -> Region:
+    """The square in the full frame around a box in the small one, with a margin."""
+    x, y, w, h = (value / scale for value in box)
+    side = max(w, h) * (1 + 2 * _MARGIN)
+    across, down = min(side, width), min(side, height)
+    left = min(max(x + w / 2 - across / 2, 0), width - across)
+    top = min(max(y + h / 2 - down / 2, 0), height - down)
+    return Region(int(left), int(top), math.ceil(left + across), math.ceil(top + down))

@@ -1,0 +1,199 @@
+"""Birds are found where they are, and weather is not: real birds composed into real scenes."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from footage.composer import Bird, Footage
+from numpy.typing import NDArray
+from PIL import Image
+
+from birdedge.runtime.motion import MotionDetector
+from birdedge.runtime.regions import Region
+from birdedge.runtime.sources import Frame
+
+WIDTH, HEIGHT = 1280, 720
+PERCH = (0.55, 0.5)
+VISIT = [(-0.2, 0.3), PERCH, PERCH, PERCH, (1.2, 0.4)]
+Found = tuple[float, list[Region], dict[int, tuple[float, float, float, float]]]
+
+
+@pytest.fixture(scope="module", params=["realshort", "cockatoo"])
+def scene(request: pytest.FixtureRequest, shared: Path) -> NDArray[np.uint8]:
+    """A still of a real scene: plants at a window, a porch."""
+    video = cv2.VideoCapture(str(shared / "data" / "scenes" / f"{request.param}.mp4"))
+    if request.param == "cockatoo":
+        video.set(cv2.CAP_PROP_POS_FRAMES, 279)
+    read, bgr = video.read()
+    assert read
+    video.release()
+    return cv2.cvtColor(cv2.resize(bgr, (WIDTH, HEIGHT)), cv2.COLOR_BGR2RGB)
+
+
+@pytest.fixture(scope="module")
+def photos(shared: Path) -> dict[str, NDArray[np.uint8]]:
+    """One of each of four species, large and small, dark and white."""
+    species = ("Blue_Jay", "Downy_Woodpecker", "American_Goldfinch", "Brown_Pelican")
+    folder = shared / "data" / "cub100" / "test"
+    return {
+        name: np.asarray(Image.open(sorted((folder / name).iterdir())[0]).convert("RGB"))
+        for name in species
+    }
+
+
+def visits(photos: dict[str, NDArray[np.uint8]], first: float = 3.0) -> list[Bird]:
+    sizes = (0.2, 0.3, 0.4, 0.15)
+    return [
+        Bird(name, photo, first + 6 * number, 5.0, VISIT, size)
+        for number, ((name, photo), size) in enumerate(zip(photos.items(), sizes, strict=True))
+    ]
+
+
+def watch(footage: Footage, detector: MotionDetector | None = None) -> Iterator[Found]:
+    detector = detector or MotionDetector()
+    for number, (second, pixels, boxes) in enumerate(footage.frames()):
+        frame = Frame(pixels, datetime.now(UTC), "garden", number, second)
+        yield second, detector(frame), boxes
+
+
+def share_inside(box: tuple[float, float, float, float], region: Region) -> float:
+    """How much of the visible part of a box a region covers."""
+    left, top, right, bottom = np.clip(box, 0, (WIDTH, HEIGHT, WIDTH, HEIGHT))
+    across = min(right, region.right) - max(left, region.left)
+    down = min(bottom, region.bottom) - max(top, region.top)
+    return max(across, 0) * max(down, 0) / max((right - left) * (bottom - top), 1)
+
+
+def visible(box: tuple[float, float, float, float]) -> bool:
+    left, top, right, bottom = np.clip(box, 0, (WIDTH, HEIGHT, WIDTH, HEIGHT))
+    return (right - left) * (bottom - top) > 0.5 * (box[2] - box[0]) ** 2
+
+
+WEATHER = {
+    "calm": {},
+    "wind and rain": {"wind": 4.0, "rain": 80},
+    "clouds": {"light": ((0, 1), (8, 1), (9, 0.6), (17, 0.65), (17.4, 1.1))},
+}
+
+
+@pytest.mark.parametrize("weather", WEATHER.values(), ids=WEATHER)
+def test_birds_are_found_and_nothing_else_is(
+    scene: NDArray[np.uint8], photos: dict[str, NDArray[np.uint8]], weather: dict
+) -> None:
+    footage = Footage(scene, visits(photos), seconds=28, **weather)
+    there = found = false = 0
+    for _, regions, boxes in watch(footage):
+        for box in filter(visible, boxes.values()):
+            there += 1
+            found += any(share_inside(box, region) > 0.7 for region in regions)
+        false += sum(
+            not any(share_inside(box, region) > 0 for box in boxes.values()) for region in regions
+        )
+
+    assert there > 100
+    assert found >= 0.97 * there
+    assert false <= 2
+
+
+@pytest.mark.parametrize(
+    "weather",
+    [
+        {"wind": 6.0, "rain": 150, "noise": 6.0},
+        {"light": ((0, 1), (5, 1), (5.3, 0.5), (20, 0.5), (20.1, 1.3))},
+        {"light": ((0, 1), (40, 0.2)), "wind": 3.0},
+    ],
+    ids=["storm", "a lamp off and on", "dusk"],
+)
+def test_nothing_is_found_where_nothing_is(scene: NDArray[np.uint8], weather: dict) -> None:
+    regions = [found for _, found, _ in watch(Footage(scene, seconds=40, **weather))]
+
+    assert sum(map(len, regions)) <= 2
+
+
+def test_who_stays_long_is_background_and_leaves_no_ghost(
+    scene: NDArray[np.uint8], photos: dict[str, NDArray[np.uint8]]
+) -> None:
+    bird = Bird("Blue_Jay", photos["Blue_Jay"], 3.0, 180.0, [PERCH, PERCH])
+    seen = [
+        second
+        for second, regions, _ in watch(Footage(scene, [bird], seconds=200, fps=4))
+        if regions
+    ]
+
+    assert seen[0] < 3.6
+    assert 40 < max(second for second in seen if second < 182) < 120
+    assert not [second for second in seen if second > 184]
+
+
+def test_outside_the_zones_nothing_counts(
+    scene: NDArray[np.uint8], photos: dict[str, NDArray[np.uint8]]
+) -> None:
+    right = [(0.9, 0.0), (1.0, 0.0), (1.0, 1.0), (0.9, 1.0)]
+    bird = Bird("Blue_Jay", photos["Blue_Jay"], 2.0, 6.0, VISIT, 0.2)
+    seconds = [
+        second
+        for second, regions, _ in watch(
+            Footage(scene, [bird], seconds=9), MotionDetector(zones=[right])
+        )
+        if regions
+    ]
+
+    assert seconds and min(seconds) > 6.5
+
+
+def test_a_turned_camera_is_a_new_scene(scene: NDArray[np.uint8]) -> None:
+    detector = MotionDetector()
+    frames = [scene] * 10 + [np.ascontiguousarray(scene[::-1, ::-1])] * 30
+    found = [
+        detector(Frame(pixels, datetime.now(UTC), "garden", number, number / 10))
+        for number, pixels in enumerate(frames)
+    ]
+
+    assert sum(map(len, found)) <= 10
+
+
+def test_regions_are_squares_within_the_frame(
+    scene: NDArray[np.uint8], photos: dict[str, NDArray[np.uint8]]
+) -> None:
+    regions = [
+        region
+        for _, found, _ in watch(Footage(scene, visits(photos)[:2], seconds=14))
+        for region in found
+    ]
+
+    assert regions
+    for region in regions:
+        assert 0 <= region.left < region.right <= WIDTH
+        assert 0 <= region.top < region.bottom <= HEIGHT
+        across, down = region.right - region.left, region.bottom - region.top
+        assert abs(across - down) <= 2 or down == HEIGHT
+
+
+def test_classify_names_what_moves_in_a_video(
+    birdedge: Callable[..., subprocess.CompletedProcess[str]],
+    scene: NDArray[np.uint8],
+    photos: dict[str, NDArray[np.uint8]],
+    tmp_path: Path,
+) -> None:
+    bird = Bird("Blue_Jay", photos["Blue_Jay"], 1.0, 5.0, VISIT, 0.35)
+    writer = cv2.VideoWriter(
+        str(tmp_path / "feeder.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (WIDTH, HEIGHT)
+    )
+    for _, pixels, _ in Footage(scene, [bird], seconds=7).frames():
+        writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    writer.release()
+
+    done = birdedge("classify", "--camera", "feeder.mp4", "--json")
+
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    perched = [line for line in lines if 2.4 < line["seconds"] < 4.6]
+    named = [line["prediction"] for line in perched]
+    assert named.count("Cyanocitta cristata (Blue Jay)") > 0.7 * len(named) > 10
+    left, top, width, height = perched[0]["detections"][0]["bbox"]
+    assert left < PERCH[0] < left + width and top < PERCH[1] < top + height

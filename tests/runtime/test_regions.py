@@ -1,0 +1,46 @@
+"""Regions as people write them, and the pictures that they make of frames."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from birdedge.runtime.regions import FixedRegion, Region, parse_region, parse_zone, pictures_of
+from birdedge.runtime.sources import Frame
+
+
+@pytest.fixture
+def frame() -> Frame:
+    pixels = np.arange(100 * 200 * 3, dtype=np.uint32).reshape(100, 200, 3).astype(np.uint8)
+    return Frame(pixels, datetime.now(UTC), "usb:0", 7, 1.5)
+
+
+def test_a_region_is_a_part_of_each_frame(frame: Frame) -> None:
+    (picture,) = pictures_of([frame], parse_region("0.25,0.5,0.5,0.25"))
+
+    assert picture.box == (50, 50, 150, 75)
+    assert (picture.name, picture.frame) == ("usb:0", frame)
+    np.testing.assert_array_equal(picture.read(), frame.pixels[50:75, 50:150])
+
+
+def test_the_smallest_region_is_a_pixel(frame: Frame) -> None:
+    assert FixedRegion(0.999, 0.999, 0.0001, 0.0001)(frame) == [Region(199, 99, 200, 100)]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1,1", "0,0,1", "0,0,1,1,1", "0,0,0,1", "0.5,0,0.6,1", "-0.1,0,1,1", "a,0,1,1",
+             "nan,0,1,1", "0,0,inf,1"],
+)  # fmt: skip
+def test_what_is_no_region_is_said(text: str) -> None:
+    with pytest.raises(ValueError, match=r"from 0 to 1|within the frame"):
+        parse_region(text)
+
+
+def test_a_zone_has_corners() -> None:
+    assert parse_zone("0,0  1,0 0.5,1") == [(0, 0), (1, 0), (0.5, 1)]
+
+
+@pytest.mark.parametrize("text", ["", "0,0 1,1", "0,0 1,0 2,1", "0,0 1,0 1"])
+def test_what_is_no_zone_is_said(text: str) -> None:
+    with pytest.raises(ValueError, match=r"needs three|from 0 to 1"):
+        parse_zone(text)
