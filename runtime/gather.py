@@ -18,8 +18,8 @@ from .sources.images import (
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 
-# A second's worth of most videos; 720p frames then need 80 MB.
-_FRAMES_AHEAD = 30
+_FRAMES_AHEAD = 8
+"""Enough that neither waits for the other; of a video in 4K, eight need 200 MB."""
 
 
 def expand(specs: list[str]) -> list[str]:

@@ -14,7 +14,8 @@ from .reconnect import Reconnecting
 
 GROUP = "birdedge.sources"
 
-_FRAMES_AHEAD = 30  # a second's worth of most videos; 720p frames then need 80 MB
+_FRAMES_AHEAD = 4
+"""Of a trail camera's pictures, 12 million pixels each, four need 150 MB; a Pi has that."""
 
 
 _log = logging.getLogger(__name__)
