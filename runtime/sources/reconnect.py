@@ -71,16 +71,27 @@ class Reconnecting:
             yield first
 
     def _frames(self) -> Iterator[Frame]:
-        """One connection's frames; it is opened, read and hung up in the reader's thread."""
-        source = self._source or self._open()
+        """One connection's frames; it is opened, read and hung up in the reader's thread.
+
+        Whatever a driver or a decoder raises is a loss like others: watching goes on.
+        """
+        source = self._source
         self._source = None
         try:
+            source = source or self._open()
             for frame in source:
                 if self._closed.is_set():
                     return
                 yield frame
+        except SourceError:
+            raise
+        except Exception as error:
+            _log.debug("a camera failed", exc_info=True)
+            # Its text might hold the address with its password.
+            raise SourceError(f"the camera failed ({type(error).__name__})") from error
         finally:
-            source.close()
+            if source is not None:
+                source.close()
 
     def _again(self) -> tuple[Frame, Iterator[Frame]] | None:
         """The first frame of a new connection and those after it; None once closed.

@@ -108,6 +108,19 @@ def test_pauses_grow_and_are_never_alike(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(camera.closed for camera in opened[:-1])
 
 
+def test_what_a_driver_raises_is_a_loss_like_others(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Camera):
+        def __iter__(self) -> Generator[Frame, None, None]:
+            raise ValueError("me:secret@garden")
+            yield
+
+    source = Reconnecting(Broken(), Camera, pause=0.01)
+
+    assert len(list(islice(source, 3))) == 3
+    assert "the camera failed (ValueError)" in caplog.text
+    assert "secret" not in caplog.text
+
+
 def test_who_closes_it_need_not_wait_for_the_camera() -> None:
     def never() -> Camera:
         raise SourceError("garden cannot be opened")
