@@ -118,6 +118,10 @@ def classify_command(
 
     Exit code 0: all were classified; 1: some could not be read; 2: wrong usage; 130: Ctrl-C.
     """
+    from .gather import is_live
+
+    if camera is None and sources is not None and len(sources) == 1 and is_live(sources[0]):
+        camera, sources = sources[0], None
     if not sources and camera is None:
         raise typer.BadParameter("give at least one SOURCE, or --camera 0", param_hint="SOURCE")
     if sources and camera is not None:

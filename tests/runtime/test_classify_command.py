@@ -110,6 +110,12 @@ def test_pictures_of_no_use_are_one_line_each(
     [
         ([], "SOURCE"),
         (["a.jpg", "--camera", "0"], "--camera"),
+        (["rtsp://garden/live", "--camera", "0"], "--camera"),
+        (["--camera", "garden"], "names no camera"),
+        (["a.jpg", "--whole-frame"], "--whole-frame"),
+        (["--camera", "0", "--zone", "0,0 1,1"], "--zone"),
+        (["--camera", "0", "--roi", "0,0,2,1"], "--roi"),
+        (["--camera", "0", "--roi", "0,0,1,1", "--whole-frame"], "--roi"),
         (["a.jpg", "--threshold", "2"], "--threshold"),
         (["a.jpg", "--top-k", "0"], "--top-k"),
         (["a.jpg", "--frames", "many"], "--frames"),

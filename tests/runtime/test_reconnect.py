@@ -158,6 +158,21 @@ def test_classify_tells_of_losses_and_keeps_the_password(
     assert "secret" not in done.stdout + done.stderr
 
 
+def test_a_stream_alone_is_a_camera(birdedge: Birdedge, model: Path, rtsp: str) -> None:
+    options = ["--model", model, "--json", "--frames", 3]
+    moving = birdedge("classify", rtsp, *options)
+    whole = birdedge("classify", rtsp, "--whole-frame", *options)
+
+    assert (moving.returncode, moving.stdout) == (0, "")  # it sees nothing but red
+    assert whole.returncode == 0
+    lines = [json.loads(line) for line in whole.stdout.splitlines()]
+    assert [line["prediction"] for line in lines] == [
+        "Cardinalis cardinalis (Northern Cardinal)"
+    ] * 3
+    assert {line["filepath"] for line in lines} == {rtsp.replace("me:secret@", "")}
+    assert "secret" not in moving.stderr + whole.stderr
+
+
 def test_a_camera_that_gives_nothing_is_exit_code_1(
     birdedge: Birdedge, model: Path, mjpeg: SwitchOn
 ) -> None:
