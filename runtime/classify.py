@@ -93,7 +93,7 @@ def _results(
         find = options.find_regions
         pictures = from_frames(frames) if find is None else pictures_of(frames, find)
         return classify_live(pictures, classifier, keep_images=keep), None
-    pictures = islice(gather(sources), options.frames)
+    pictures = islice(gather(sources, options.seconds), options.frames)
     if any(is_live(source) for source in sources):
         return classify_live(pictures, classifier, keep_images=keep), None
     if endless:
@@ -116,7 +116,7 @@ def _printer(options: ClassifyOptions, classifier: Classifier, endless: bool) ->
     if options.as_json:
         return JsonLines(classifier.bundle.manifest.id, options.top_k)
     if endless:
-        return Lines(top_k=1)
+        return Lines(options.top_k)
     return TableOfResults(options.top_k) if sys.stdout.isatty() else Lines(options.top_k)
 
 

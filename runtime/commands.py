@@ -1,5 +1,6 @@
 """`birdedge classify` and `birdedge models`; nothing heavy is imported until one of them runs."""
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -133,6 +134,9 @@ def classify_command(
     if len(chosen) > 1:
         raise typer.BadParameter(f"it cannot be had with {chosen[0]}", param_hint=chosen[1])
 
+    if seconds is not None and not math.isfinite(seconds):
+        raise typer.BadParameter("it is a number of seconds", param_hint="--seconds")
+
     find_regions = _where_to_look(camera, whole_frame, zones or [], roi)
 
     from .classify import ClassifyOptions, run
@@ -170,6 +174,8 @@ def _where_to_look(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--zone" if zones else "--roi") from error
     # One picture in a folder is not a moment after another.
+    if kind == "dir" and polygons:
+        raise typer.BadParameter("pictures in a folder are named whole", param_hint="--zone")
     if whole_frame or kind == "dir":
         return None
     from .motion import MotionDetector

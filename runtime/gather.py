@@ -27,7 +27,7 @@ def expand(specs: list[str]) -> list[str]:
     return [file for spec in specs for file in (files_by_glob(spec) if _is_glob(spec) else [spec])]
 
 
-def gather(specs: list[str]) -> Generator[Picture, None, None]:
+def gather(specs: list[str], seconds: float | None = None) -> Generator[Picture, None, None]:
     """All pictures of all sources, in order, opened one after another.
 
     A source that cannot be opened, or holds no pictures, is one picture that cannot be read: it is
@@ -35,11 +35,12 @@ def gather(specs: list[str]) -> Generator[Picture, None, None]:
 
     Args:
         specs: files, folders, videos, addresses, or ``-`` for standard input.
+        seconds: after which a live source has no more.
     """
     for spec in specs:
         name = without_credentials(spec)
         try:
-            yield from _pictures(spec)
+            yield from _pictures(spec, seconds)
         except SourceError as error:
             yield unreadable(name, str(error))
         # Names that no file can have, folders that may not be entered, addresses that are none.
@@ -63,27 +64,27 @@ def is_live(spec: str) -> bool:
     return spec.startswith(("rtsp:", "rtsps:", "rtmp:"))
 
 
-def _pictures(spec: str) -> Iterator[Picture]:
+def _pictures(spec: str, seconds: float | None) -> Iterator[Picture]:
     path = Path(spec)
     if spec == "-":
         yield picture_on_stdin()
     elif is_url(spec):
-        yield from _frames(spec) if holds_frames(spec) else [picture_at(spec)]
+        yield from _frames(spec, seconds) if holds_frames(spec) else [picture_at(spec)]
     elif _is_glob(spec):
         raise SourceError(f"{spec}: no file matches")
     elif path.is_dir():
         yield from pictures_in_folder(path)
     elif _is_video(path) and path.exists():
-        yield from _frames(spec)
+        yield from _frames(spec, seconds)
     else:
         yield picture_file(path)
 
 
-def _frames(spec: str) -> Iterator[Picture]:
+def _frames(spec: str, seconds: float | None) -> Iterator[Picture]:
     if is_live(spec):
         from .sources.cameras import camera_frames
 
-        yield from from_frames(camera_frames(spec))
+        yield from from_frames(camera_frames(spec, seconds))
         return
     from .sources.video import VideoSource
 

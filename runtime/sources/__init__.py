@@ -17,6 +17,11 @@ from ..errors import ImageError
 
 # As far as the last @ before the path: a password may hold one.
 _CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
+# Many cameras want them in the path or the query: /user=admin&password=secret&channel=1.
+_NAMED_CREDENTIALS = re.compile(
+    r"([/?&;](?:user|usr|username|login|pwd|pass|passwd|password|token|auth|key)=)[^/?&;#]*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -101,5 +106,5 @@ def exists(path: Path | str) -> bool:
 
 
 def without_credentials(url: str) -> str:
-    """An address as it may be shown, without the user and password in it."""
-    return _CREDENTIALS.sub(r"\1", url)
+    """An address as it may be shown, without the user, password or token in it."""
+    return _NAMED_CREDENTIALS.sub(r"\1***", _CREDENTIALS.sub(r"\1", url))

@@ -74,7 +74,10 @@ class _Reader(Generic[T]):
             while True:
                 left = None if end is None else end - time.monotonic()
                 with self._changed:
-                    self._changed.wait_for(lambda: self._waiting or self._ended, left)
+                    self._changed.wait_for(
+                        lambda: self._waiting or self._ended,
+                        None if left is None else min(left, threading.TIMEOUT_MAX),
+                    )
                     if not self._waiting or (left is not None and left <= 0):
                         break
                     item = self._waiting.popleft()

@@ -1,9 +1,11 @@
 """A folder that grows: what a trail camera uploads, or a program saves."""
 
 import logging
+import os
 import stat
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -22,13 +24,16 @@ _PATIENCE_SECONDS = 10.0
 
 _REMEMBERED = 1000
 
+_ROUND_SECONDS = 0.5
+
 _log = logging.getLogger(__name__)
 
 
 class FolderSource:
     """Pictures that come into a folder or one below it, from now on; each when it is whole.
 
-    Those that lie there already are left alone: after a restart they would come again.
+    Those that lie there already are left alone: after a restart they would come again. A folder
+    that goes, as an unmounted disk does, is waited for.
 
     Args:
         spec: ``dir:`` and the folder's path.
@@ -59,11 +64,29 @@ class FolderSource:
         self._closed.set()
 
     def _whole_pictures(self) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+        while not self._closed.is_set():
+            # It may go at any moment, also while watching begins.
+            with suppress(FileNotFoundError):
+                yield from self._while_it_is_there(self._folder.stat())
+            if self._closed.is_set():
+                return
+            _log.warning("%s is gone; waiting until it is back", self._folder)
+            gone = time.time()
+            while not self._folder.is_dir():
+                if self._closed.wait(_ROUND_SECONDS):
+                    return
+            _log.warning("%s is back", self._folder)
+            self._take_since(gone)
+
+    def _while_it_is_there(
+        self, folder: os.stat_result
+    ) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+        """Pictures until another folder, or none, has this one's name."""
         rounds = watch(
             self._folder,
             watch_filter=lambda _, name: Path(name).suffix.lower() in PICTURE_SUFFIXES,
             stop_event=self._closed,
-            rust_timeout=500,
+            rust_timeout=int(1000 * _ROUND_SECONDS),
             yield_on_timeout=True,
             raise_interrupt=False,
             ignore_permission_denied=True,
@@ -77,6 +100,21 @@ class FolderSource:
                 pixels = self._read(path)
                 if pixels is not None:
                     yield path, pixels
+            if not self._is_still(folder):
+                return
+
+    def _is_still(self, folder: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(self._folder.stat(), folder)
+        except OSError:
+            return False
+
+    def _take_since(self, gone: float) -> None:
+        """What was written into a folder made anew before it could be watched."""
+        for path in self._folder.rglob("*"):
+            with suppress(OSError):
+                if path.suffix.lower() in PICTURE_SUFFIXES and path.stat().st_mtime >= gone - 1:
+                    self._changed[path] = time.monotonic()
 
     def _read(self, path: Path) -> NDArray[np.uint8] | None:
         """A picture that is whole and new; None where it is not, or not yet."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +33,7 @@ class PiCamera:
         if not number.isdecimal():
             raise SourceError(f"{spec}: cameras are counted, picamera:0, picamera:1")
         picamera2 = _library()
+        self._camera: Any = None
         try:
             self._camera = picamera2.Picamera2(int(number))
             # What libcamera calls BGR888 is RGB in memory.
@@ -42,6 +44,7 @@ class PiCamera:
             self._camera.start()
         # libcamera's errors are of many kinds; an IndexError is a camera that is not there.
         except Exception as error:
+            self.close()
             raise SourceError(
                 f"{spec} cannot be opened ({error}); `rpicam-hello --list-cameras` lists those "
                 "that are connected"
@@ -68,7 +71,10 @@ class PiCamera:
 
     def close(self) -> None:
         """Stop the camera and free it."""
-        self._camera.close()
+        if self._camera is not None:
+            # What is not freed cannot be opened again, and one that came loose may say so.
+            with suppress(Exception):
+                self._camera.close()
 
 
 def _library() -> Any:

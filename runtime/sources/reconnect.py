@@ -1,19 +1,18 @@
 """A camera that comes back: unplugged, rebooted or out of reach, it is tried until it answers."""
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event
-from tenacity.stop import stop_when_event_set
-from tenacity.wait import wait_random_exponential
-
 from ..errors import SourceError
 from . import Frame, FrameSource
 
 _LONGEST_PAUSE_SECONDS = 60.0
+_STEADY_SECONDS = 60.0
+"""A connection that lasts as long is sound again: the next loss is tried at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,23 +51,30 @@ class Reconnecting:
         self._closed.set()
 
     def _through_losses(self) -> Iterator[Frame]:
-        frames = self._frames()
+        since = time.monotonic()
+        lost = False
+        tries = 0
         while True:
             try:
-                yield from frames
+                for frame in self._frames():
+                    # Some cameras answer and then say no more: only a frame shows that it is back.
+                    if lost:
+                        _log.warning("%s is back after %.0f s", frame.source, _passed(since))
+                        lost, since = False, time.monotonic()
+                    yield frame
                 reason = "the camera ended its stream"
             except SourceError as error:
                 reason = str(error)
             if self._closed.is_set():
                 return
-            _log.warning("%s; trying again until it is back", reason)
-            lost = time.monotonic()
-            back = self._again()
-            if back is None:
+            if not lost:
+                _log.warning("%s; trying again until it is back", reason)
+                tries = 0 if _passed(since) > _STEADY_SECONDS else tries
+                lost, since = True, time.monotonic()
+            longest = min(self._pause * 2.0 ** min(tries, 30), _LONGEST_PAUSE_SECONDS)
+            if self._closed.wait(random.uniform(0, longest)):
                 return
-            first, frames = back
-            _log.warning("%s is back after %.0f s", first.source, time.monotonic() - lost)
-            yield first
+            tries += 1
 
     def _frames(self) -> Iterator[Frame]:
         """One connection's frames; it is opened, read and hung up in the reader's thread.
@@ -91,30 +97,16 @@ class Reconnecting:
             raise SourceError(f"the camera failed ({type(error).__name__})") from error
         finally:
             if source is not None:
-                source.close()
+                _hang_up(source)
 
-    def _again(self) -> tuple[Frame, Iterator[Frame]] | None:
-        """The first frame of a new connection and those after it; None once closed.
 
-        A frame it must be: there are cameras that answer and then say no more.
-        """
+def _hang_up(source: FrameSource) -> None:
+    """Close a source; drivers of cameras that are gone fail at that too."""
+    try:
+        source.close()
+    except Exception:
+        _log.debug("a camera could not be closed", exc_info=True)
 
-        def connect() -> tuple[Frame, Iterator[Frame]]:
-            frames = self._frames()
-            first = next(frames, None)
-            if first is None:
-                raise SourceError("it ended at once")
-            return first, frames
 
-        def give_up(_: RetryCallState) -> None:
-            return None
-
-        retrying = Retrying(
-            retry=retry_if_exception_type(SourceError),
-            wait=wait_random_exponential(multiplier=self._pause, max=_LONGEST_PAUSE_SECONDS),
-            sleep=sleep_using_event(self._closed),
-            stop=stop_when_event_set(self._closed),
-            retry_error_callback=give_up,
-        )
-        back: tuple[Frame, Iterator[Frame]] | None = retrying(connect)
-        return back
+def _passed(since: float) -> float:
+    return time.monotonic() - since

@@ -4,6 +4,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import cast
 
 import av
 import numpy as np
@@ -52,7 +53,7 @@ class StreamSource:
         """Frames until the stream ends or the source is closed.
 
         Raises:
-            SourceError: it broke off, or was silent for eight seconds.
+            SourceError: it broke off, or gave no picture for eight seconds.
         """
         start = time.monotonic()
         for number, pixels in enumerate(self._decoded()):
@@ -66,8 +67,14 @@ class StreamSource:
         stream = self._container.streams.video[0]
         stream.thread_type = "AUTO"
         damaged = 0
+        pictured = time.monotonic()
         with self._told("broke off"):
-            for packet in self._container.demux(stream):
+            # Sound is read too: it may go on where the picture does not.
+            for packet in self._container.demux():
+                if time.monotonic() - pictured > _SILENCE_SECONDS:
+                    raise SourceError(f"{self._name} gave no picture for {_SILENCE_SECONDS:.0f} s")
+                if packet.stream_index != stream.index:
+                    continue
                 try:
                     frames = packet.decode()
                 except av.error.InvalidDataError:
@@ -76,8 +83,9 @@ class StreamSource:
                         raise
                     continue
                 damaged = 0
-                for frame in frames:
+                for frame in cast("list[av.VideoFrame]", frames):
                     yield frame.to_ndarray(format="rgb24").view(np.uint8)
+                    pictured = time.monotonic()
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:

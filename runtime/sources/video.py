@@ -38,8 +38,11 @@ class VideoSource:
                 read, bgr = self._capture.read()
                 # Of the frame just read; asked before, it would be that of the one before.
                 seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                fps = self._capture.get(cv2.CAP_PROP_FPS)
             if not read:
                 break
+            if seconds <= 0 and fps > 0:  # a raw stream has no clock
+                seconds = number / fps
             pixels = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
             yield Frame(pixels, datetime.now(UTC), self._name, number, seconds)
             number += 1

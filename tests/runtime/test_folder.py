@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -106,3 +107,20 @@ def test_what_never_becomes_a_picture_is_told_and_passed_over(
 
     assert names(seen, 1) == ["bird.jpg"]
     assert "broken.jpg" in caplog.text
+
+
+def test_a_folder_that_went_and_came_back_is_watched_again(
+    seen: list[Frame], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that was unmounted, or a program that makes its folder anew."""
+    uploads = tmp_path / "uploads"
+    shutil.rmtree(uploads)
+    time.sleep(1.5)
+    uploads.mkdir()
+    (uploads / "at-once.jpg").write_bytes(jpeg("blue"))
+    assert names(seen, 1) == ["at-once.jpg"]
+    (uploads / "later.jpg").write_bytes(jpeg("green"))
+
+    assert names(seen, 2) == ["at-once.jpg", "later.jpg"]
+    assert f"{uploads} is gone; waiting until it is back" in caplog.text
+    assert f"{uploads} is back" in caplog.messages

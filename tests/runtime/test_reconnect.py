@@ -17,7 +17,7 @@ import pytest
 from cameras.mjpeg import MjpegCamera
 
 from birdedge.runtime.errors import SourceError
-from birdedge.runtime.sources import Frame
+from birdedge.runtime.sources import Frame, reconnect
 from birdedge.runtime.sources.cameras import camera_frames
 from birdedge.runtime.sources.reconnect import Reconnecting
 
@@ -102,10 +102,33 @@ def test_pauses_grow_and_are_never_alike(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(source._closed, "wait", lambda timeout: pauses.append(timeout))
     assert [frame.number for frame in islice(source, 2)] == [0, 1]
 
-    assert len(pauses) == 8
+    assert len(pauses) == 9
     assert all(0 <= pause <= 2**turn for turn, pause in enumerate(pauses))
-    assert len(set(pauses)) == 8
+    assert len(set(pauses)) == 9
     assert all(camera.closed for camera in opened[:-1])
+
+
+@pytest.mark.parametrize(("steady", "longest"), [(60.0, 60.0), (0.0, 1.0)], ids=["brief", "steady"])
+def test_a_camera_that_gives_a_frame_and_ends_is_not_asked_without_pause(
+    monkeypatch: pytest.MonkeyPatch, steady: float, longest: float
+) -> None:
+    """A picture's address, say; one that lasts is tried again at once."""
+    monkeypatch.setattr(reconnect, "_STEADY_SECONDS", steady)
+    monkeypatch.setattr(reconnect.random, "uniform", lambda low, high: high)
+    pauses: list[float] = []
+    source = Reconnecting(Camera(), Camera)
+    monkeypatch.setattr(source._closed, "wait", lambda timeout: pauses.append(timeout))
+
+    assert len(list(islice(source, 10))) == 10
+    assert pauses == [min(2.0**turn, longest) for turn in range(9)]
+
+
+def test_a_camera_that_fails_at_closing_too_is_tried_again() -> None:
+    class Stuck(Camera):
+        def close(self) -> None:
+            raise RuntimeError("the camera is in the wrong state")
+
+    assert len(list(islice(Reconnecting(Stuck(), Stuck, pause=0.01), 3))) == 3
 
 
 def test_what_a_driver_raises_is_a_loss_like_others(caplog: pytest.LogCaptureFixture) -> None:

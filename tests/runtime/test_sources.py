@@ -208,6 +208,12 @@ def test_a_password_in_an_address_is_used_and_not_shown(monkeypatch: pytest.Monk
         ("http://host/a@b.jpg", "http://host/a@b.jpg"),
         ("http://host?mail=a@b", "http://host?mail=a@b"),
         ("photos/a@b.jpg", "photos/a@b.jpg"),
+        ("http://cam/live.cgi?USR=me&Pwd=secret&ch=1", "http://cam/live.cgi?USR=***&Pwd=***&ch=1"),
+        (
+            "rtsp://cam/user=me&password=secret&channel=1",
+            "rtsp://cam/user=***&password=***&channel=1",
+        ),
+        ("http://cam/?monkey=1&keyword=2", "http://cam/?monkey=1&keyword=2"),
     ],
 )
 def test_credentials_are_taken_out_of_addresses(url: str, shown: str) -> None:

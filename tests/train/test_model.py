@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -160,24 +161,29 @@ def test_weights_alone_are_no_checkpoint(weights: Path) -> None:
         load_checkpoint(weights)
 
 
-@pytest.fixture
+@contextmanager
 def little_space() -> Iterator[None]:
-    """No file may grow beyond 100 kB, as on a disk that is nearly full."""
+    """No file may grow beyond 100 kB, as on a disk that is nearly full.
+
+    That is true of the test runner's own output too: nothing but what is tried belongs in here.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_checkpoint_that_does_not_fit_the_disk_leaves_the_older_one(
-    tmp_path: Path, little_space: None
-) -> None:
+def test_a_checkpoint_that_does_not_fit_the_disk_leaves_the_older_one(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(b"older")
     info = CheckpointInfo(architecture="test_resnet", labels=(), preprocess=Preprocess())
+    network = create_network("test_resnet", 5)
 
-    with pytest.raises(CheckpointError, match=r"cannot write .*checkpoint\.safetensors: .*large"):
-        save_checkpoint(path, create_network("test_resnet", 5), info)
+    full = pytest.raises(CheckpointError, match=r"cannot write .*checkpoint\.safetensors: .*large")
+    with full, little_space():
+        save_checkpoint(path, network, info)
 
     assert path.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [path]
