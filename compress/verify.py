@@ -13,10 +13,10 @@ from torch import nn
 
 from ..runtime.backends import default_threads, load_backend
 from ..runtime.bundle import describe_file
-from ..runtime.classifier import softmax
 from ..runtime.errors import BackendError, CheckpointError
 from ..runtime.golden import model_input
 from ..runtime.manifest import Accuracy, Target
+from ..runtime.predictions import softmax
 from ..runtime.preprocess import Preprocess
 from .exporters import Exported
 from .figures import expected_calibration_error, wilson_interval

@@ -1,7 +1,6 @@
-"""Pictures to predictions: temperature, ranking, and the courage to say "unknown"."""
+"""Pictures to predictions: a bundle's model, loaded and asked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -12,48 +11,7 @@ from .backends import Backend, default_threads, load_backend
 from .bundle import ModelBundle
 from .errors import BackendError, BundleError
 from .golden import model_input
-from .labels import Label
-
-UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A species and how probable it is, from 0 to 1."""
-
-    label: Label
-    probability: float
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says about one picture.
-
-    Attributes:
-        ranked: every class, most probable first.
-        threshold: a first answer less probable than this is not believed.
-    """
-
-    ranked: tuple[Candidate, ...]
-    threshold: float
-
-    @property
-    def species(self) -> Label | None:
-        """The species named, or ``None`` for unknown and for background."""
-        best = self.ranked[0]
-        if best.label.is_background or best.probability < self.threshold:
-            return None
-        return best.label
-
-    @property
-    def name(self) -> str:
-        """The species' name for a birder, or ``unknown``."""
-        return self.species.name if self.species else UNKNOWN
-
-    @property
-    def probability(self) -> float:
-        """How probable the first answer is, believed or not."""
-        return self.ranked[0].probability
+from .predictions import Prediction, predict, softmax
 
 
 class Classifier:
@@ -101,11 +59,24 @@ class Classifier:
         Raises:
             BackendError: the engine failed, or gave values that are not finite.
         """
-        probabilities = self.probabilities(np.stack(pictures))
-        return [self._rank(row) for row in probabilities]
+        return [self.decide(row) for row in self.logits(np.stack(pictures))]
+
+    def decide(
+        self, logits: NDArray[np.float32], weights: NDArray[np.float32] | None = None
+    ) -> Prediction:
+        """What logits ``[classes]`` mean, of one picture or the mean of many; see `predict`."""
+        return predict(logits, self.bundle.manifest, self.threshold, weights)
 
     def probabilities(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Calibrated probabilities ``[N, classes]`` of fitted pictures ``[N, h, w, 3]``."""
+        return softmax(self.logits(pictures), self.bundle.manifest.temperature)
+
+    def logits(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The model's answers ``[N, classes]`` to fitted pictures ``[N, h, w, 3]``.
+
+        Raises:
+            BackendError: the engine failed, or gave values that are not finite.
+        """
         values = self._backend.infer(
             model_input(pictures, self.bundle.manifest.preprocess, self._spec)
         )
@@ -119,7 +90,7 @@ class Classifier:
         if self._spec.output == "probabilities":
             # Undo the model's own softmax, but for a constant that the next one takes out again.
             values = np.log(np.maximum(values, 1e-7))
-        return softmax(values, self.bundle.manifest.temperature)
+        return np.asarray(values, np.float32)
 
     def activation_map(self, picture: NDArray[np.uint8], species: int) -> NDArray[np.float32]:
         """Where in a picture the model sees a species: its class activation map.
@@ -158,12 +129,6 @@ class Classifier:
         """Free the engine."""
         self._backend.close()
 
-    def _rank(self, probabilities: NDArray[np.float32]) -> Prediction:
-        labels = self.bundle.manifest.labels
-        order = np.argsort(-probabilities, kind="stable")
-        ranked = tuple(Candidate(labels[i], float(probabilities[i])) for i in order)
-        return Prediction(ranked, self.threshold)
-
 
 def _fastest(bundle: ModelBundle, threads: int) -> str:
     targets = list(bundle.manifest.targets)
@@ -173,14 +138,3 @@ def _fastest(bundle: ModelBundle, threads: int) -> str:
     from .selection import choose_target
 
     return choose_target(bundle, threads)
-
-
-def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
-    """Probabilities from logits ``[..., classes]``, softened by a temperature.
-
-    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
-    """
-    scaled = logits.astype(np.float64) / temperature
-    exponent = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    probabilities: NDArray[np.float32] = exponent / exponent.sum(axis=-1, keepdims=True)
-    return probabilities.astype(np.float32)

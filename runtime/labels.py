@@ -21,6 +21,7 @@ class Label(BaseModel):
         common_name: English name.
         ebird_code: eBird's species code, where it is known.
         dataset_class: what the training data calls it, so that figures can be taken from folders.
+        family: ``Laridae (gull)``, with what its members are called, where it is known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +30,7 @@ class Label(BaseModel):
     common_name: str = ""
     ebird_code: str | None = None
     dataset_class: str | None = None
+    family: str | None = None
 
     @property
     def name(self) -> str:

@@ -67,6 +67,22 @@ class Target(_Part):
     accuracy: Accuracy | None = None
 
 
+class OpenSet(_Part):
+    """What tells the model's species from all else that a camera sees.
+
+    Attributes:
+        score: of the logits; see `predictions.SCORES`.
+        threshold: what scores lower is none of the species.
+        rejected: share of validation photos that it rejects nevertheless.
+        data: which photos.
+    """
+
+    score: Literal["energy", "max_logit"]
+    threshold: float = Field(allow_inf_nan=False)
+    rejected: float = Field(ge=0, le=1)
+    data: str = ""
+
+
 class Manifest(_Part):
     """The description of a bundle.
 
@@ -79,6 +95,7 @@ class Manifest(_Part):
         targets: by name, such as ``onnx-int8``.
         temperature: logits are divided by it before the softmax.
         unknown_threshold: a first answer less probable than this is "unknown".
+        open_set: what is none of its species, where that was measured.
         golden: file of golden inputs and logits.
         classifier: file of the last layer's weights, where targets give feature maps.
         documents: further files, such as the model card.
@@ -94,6 +111,7 @@ class Manifest(_Part):
     targets: dict[str, Target] = Field(min_length=1)
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     unknown_threshold: float = Field(default=0.0, ge=0, le=1)
+    open_set: OpenSet | None = None
     golden: FileEntry
     classifier: FileEntry | None = None
     documents: tuple[FileEntry, ...] = ()

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .classifier import Classifier, Prediction
+from .classifier import Classifier
 from .errors import ImageError
+from .predictions import Prediction
 from .sources import Frame, Picture
 
 

@@ -4,9 +4,9 @@ import json
 import sys
 from typing import Any, Protocol
 
-from .classifier import UNKNOWN, Prediction
 from .errors import one_line
 from .pipeline import Result
+from .predictions import UNKNOWN, Prediction
 
 
 class Printer(Protocol):
@@ -53,13 +53,14 @@ class JsonLines:
         self, prediction: Prediction, detections: list[dict[str, Any]]
     ) -> dict[str, Any]:
         best = prediction.ranked[: self._top_k]
+        answer = prediction.answer
         return {
             "classifications": {
                 "classes": [str(candidate.label) for candidate in best],
                 "scores": [round(candidate.probability, 4) for candidate in best],
             },
             "detections": detections,
-            "prediction": str(prediction.species or UNKNOWN),
+            "prediction": str(answer.label) if answer else UNKNOWN,
             "prediction_score": round(prediction.probability, 4),
         }
 

@@ -169,8 +169,8 @@ def species_labels(classes: tuple[str, ...], table: Path | None) -> list[Label]:
 
     Args:
         classes: the data set's own class names, such as ``Anna_Hummingbird``.
-        table: a CSV with the columns ``class,scientific_name,common_name,ebird_code``; a class it
-            does not list keeps its own name.
+        table: a CSV with the columns ``class,scientific_name,common_name,ebird_code`` and, if it
+            likes, ``family``; a class it does not list keeps its own name.
 
     Raises:
         DataError: the table cannot be read or lacks a column.
@@ -195,4 +195,5 @@ def _label(class_name: str, row: dict[str, str] | None) -> Label:
         common_name=row["common_name"],
         ebird_code=row["ebird_code"] or None,
         dataset_class=class_name,
+        family=row.get("family") or None,
     )

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .runtime.bundle import ModelBundle
-    from .runtime.classifier import Classifier, Prediction
+    from .runtime.classifier import Classifier
     from .runtime.load import load_classifier as load
+    from .runtime.predictions import Prediction
     from .runtime.preprocess import read_image
 
 __version__ = "0.1.0"
@@ -21,7 +22,7 @@ __all__ = ["Classifier", "ModelBundle", "Prediction", "load", "read_image"]
 _WHERE = {
     "Classifier": (".runtime.classifier", "Classifier"),
     "ModelBundle": (".runtime.bundle", "ModelBundle"),
-    "Prediction": (".runtime.classifier", "Prediction"),
+    "Prediction": (".runtime.predictions", "Prediction"),
     "load": (".runtime.load", "load_classifier"),
     "read_image": (".runtime.preprocess", "read_image"),
 }

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from birdedge.compress.confidence import UNKNOWN_THRESHOLD, fit_temperature
 from birdedge.compress.figures import expected_calibration_error, negative_log_likelihood
 from birdedge.compress.verify import verify
-from birdedge.runtime.classifier import softmax
 from birdedge.runtime.errors import CheckpointError
+from birdedge.runtime.predictions import softmax
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from birdedge.runtime.bundle import ModelBundle
-from birdedge.runtime.classifier import Classifier, softmax
+from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.errors import BackendError, BundleError
+from birdedge.runtime.predictions import softmax
 
 from .conftest import BLUE, GREEN, NAMES, RED
 

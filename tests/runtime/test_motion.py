@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from footage.composer import Bird, Footage
+from birdedge.benchmarks.footage import Bird, Footage
 from numpy.typing import NDArray
 from PIL import Image
 

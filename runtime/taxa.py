@@ -1,0 +1,46 @@
+"""Genera and families of a model's species, named as eBird names birds that are one of several."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from .labels import Label
+
+Taxa = tuple[Label | None, ...]
+"""One for each label; none where it has none, or is the only one in it."""
+
+
+@lru_cache(maxsize=8)
+def wider_taxa(labels: tuple[Label, ...]) -> tuple[Taxa, Taxa]:
+    """Each label's genus, and each label's family: ``gull sp.``, ``Empidonax sp.``."""
+    return (
+        _grouped(labels, [_genus(label) for label in labels]),
+        _grouped(labels, [Label.parse(label.family) if label.family else None for label in labels]),
+    )
+
+
+def _genus(label: Label) -> Label | None:
+    words = label.scientific_name.split()
+    if len(words) < 2 or label.is_background:
+        return None
+    return Label(scientific_name=words[0])
+
+
+def _grouped(labels: Sequence[Label], taxa: Sequence[Label | None]) -> Taxa:
+    members: dict[Label, list[Label]] = {}
+    for label, taxon in zip(labels, taxa, strict=True):
+        if taxon is not None:
+            members.setdefault(taxon, []).append(label)
+    named = {
+        taxon: _of_several(taxon, species) for taxon, species in members.items() if species[1:]
+    }
+    return tuple(named.get(taxon) if taxon is not None else None for taxon in taxa)
+
+
+def _of_several(taxon: Label, species: list[Label]) -> Label:
+    """A taxon's name, in English by its own or by what all its species are: gulls, orioles."""
+    last_words = {label.common_name.split()[-1].lower() for label in species if label.common_name}
+    common = taxon.common_name or (last_words.pop() if len(last_words) == 1 else "")
+    return Label(
+        scientific_name=f"{taxon.scientific_name} sp.",
+        common_name=f"{common} sp." if common else "",
+    )

@@ -1,0 +1,179 @@
+"""One bird's stay before the camera: seen in many frames, named once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .classifier import Classifier
+from .labels import Label
+from .predictions import Prediction
+from .regions import Region
+from .sources import Frame
+from .sources.opencv import cv2
+
+_STABLE_VOTES = 3
+"""So many votes in a row that change nothing, and a visit is decided."""
+
+Weights = Callable[[datetime], NDArray[np.float32]]
+"""How common each species is at a time, ``[classes]``, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of a frame that shows a bird.
+
+    Attributes:
+        captured_at: when the frame was taken, in UTC.
+        frame_size: width and height of the frame.
+        region: the part of it.
+        pixels: that part, RGB uint8 ``[h, w, 3]``.
+        fitted: the same at the model's input size.
+    """
+
+    captured_at: datetime
+    frame_size: tuple[int, int]
+    region: Region
+    pixels: NDArray[np.uint8]
+    fitted: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, frame: Frame, region: Region, classifier: Classifier) -> "View":
+        """Cut a region out of a frame; the frame itself is not kept."""
+        pixels = region.crop(frame.pixels).copy()
+        height, width = frame.pixels.shape[:2]
+        return cls(frame.captured_at, (width, height), region, pixels, classifier.fit(pixels))
+
+    def quality(self) -> float:
+        """How much its vote counts: sharpness times size.
+
+        Sharpness is the standard deviation of the Laplacian (J. L. Pech-Pacheco et al., "Diatom
+        Autofocusing in Brightfield Microscopy", ICPR 2000). Beyond the model's own input size,
+        pixels add nothing.
+        """
+        gray = cv2.cvtColor(self.fitted, cv2.COLOR_RGB2GRAY)
+        sharpness = float(cv2.Laplacian(gray, cv2.CV_32F).std())
+        size = min(1.0, min(self.pixels.shape[:2]) / int(self.fitted.shape[0]))
+        # Fog, too, must have a weight.
+        return float(max(sharpness, 1e-3) * size)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One bird's stay, as far as it is known.
+
+    Attributes:
+        number: counted from 0, in the order in which birds came.
+        source: the camera's name.
+        start: when it came, in UTC.
+        seconds: from then until it was last seen, by a clock that nobody sets.
+        prediction: of all votes together.
+        unweighted: the same without regard to what occurs here.
+        votes: views that were classified.
+        best: the view that shows it best.
+        ended: whether the bird has left.
+    """
+
+    number: int
+    source: str
+    start: datetime
+    seconds: float
+    prediction: Prediction
+    unweighted: Prediction
+    votes: int
+    best: View
+    ended: bool
+
+    @property
+    def end(self) -> datetime:
+        """When it was last seen, in UTC; never before the start, whatever the clock did."""
+        return self.start + timedelta(seconds=self.seconds)
+
+
+class Ballot:
+    """The votes on one bird: the mean of all views' logits, weighed by their quality.
+
+    Unlike a mean of probabilities, that lets one clear view outweigh several undecided ones.
+
+    Args:
+        number: the bird's.
+        frame: the first that shows it.
+        classifier: what named the views.
+        weights: how common species are; all alike if not given.
+    """
+
+    def __init__(
+        self, number: int, frame: Frame, classifier: Classifier, weights: Weights | None
+    ) -> None:
+        self.votes = 0
+        self.decided = False
+        self._number = number
+        self._source = frame.source
+        self._start = frame.captured_at
+        self._from = self._until = frame.seconds
+        self._classifier = classifier
+        self._weights = None if weights is None else weights(frame.captured_at)
+        self._sum: NDArray[np.float64] | None = None
+        self._total = 0.0
+        self._leader: Label | None = None
+        self._unchanged = 0
+        self._best: View | None = None
+        self._best_quality = 0.0
+
+    @property
+    def leader(self) -> Label | None:
+        """What it is so far."""
+        return self._leader
+
+    def add(self, view: View, logits: NDArray[np.float32], seconds: float) -> bool:
+        """Count a view's vote.
+
+        Args:
+            view: the view.
+            logits: the model's answer to it, ``[classes]``.
+            seconds: the frame's time.
+
+        Returns:
+            Whether this vote decided it.
+        """
+        quality = view.quality()
+        self._sum = quality * logits.astype(np.float64) + (0 if self._sum is None else self._sum)
+        self._total += quality
+        self._until = seconds
+        self.votes += 1
+        before, self._leader = self._leader, _named(self._prediction())
+        self._unchanged = self._unchanged + 1 if self._leader == before else 1
+        if self._leader != before:
+            self._best_quality = 0.0
+        self._keep_if_best(view, logits, quality)
+        if self.decided or self._leader is None or self._unchanged < _STABLE_VOTES:
+            return False
+        self.decided = True
+        return True
+
+    def visit(self, *, ended: bool) -> Visit:
+        """What is known now."""
+        assert self._best is not None
+        return Visit(
+            self._number, self._source, self._start, self._until - self._from,
+            self._prediction(), self._prediction(weighted=False), self.votes, self._best, ended,
+        )  # fmt: skip
+
+    def _prediction(self, *, weighted: bool = True) -> Prediction:
+        assert self._sum is not None
+        mean = (self._sum / self._total).astype(np.float32)
+        return self._classifier.decide(mean, self._weights if weighted else None)
+
+    def _keep_if_best(self, view: View, logits: NDArray[np.float32], quality: float) -> None:
+        """Keep the view for the picture, if it is good and shows what the bird is taken for."""
+        says = _named(self._classifier.decide(logits, self._weights))
+        quality *= 1.0 if says == self._leader else 0.1
+        if self._best is None or quality > self._best_quality:
+            self._best, self._best_quality = view, quality
+
+
+def _named(prediction: Prediction) -> Label | None:
+    answer = prediction.answer
+    return answer.label if answer else None
