@@ -35,9 +35,11 @@ class Bird:
     size: float = 0.3
 
     def present(self, second: float) -> bool:
+        """Whether it is there at a second of the footage."""
         return self.start <= second < self.start + self.seconds
 
     def box(self, second: float, width: int, height: int) -> Box:
+        """Where its photo is in a frame of that size."""
         along = (second - self.start) / self.seconds * (len(self.path) - 1)
         step = min(int(along), len(self.path) - 2)
         (x0, y0), (x1, y1) = self.path[step : step + 2]

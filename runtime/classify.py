@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from PIL import Image
+
 from .classifier import Classifier
-from .errors import BirdedgeError, ImageError, one_line
+from .errors import BirdedgeError, ImageError
 from .gather import expand, gather, holds_frames, is_live
 from .load import load_classifier
 from .pipeline import Result, classify_live, classify_pictures
 from .printing import JsonLines, Lines, Printer, TableOfResults
 from .regions import FindRegions, pictures_of
 from .sources import from_frames
-from .telling import tell_what_is_logged
+from .telling import say, tell_what_is_logged
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class ClassifyOptions:
     frames: int | None
     seconds: float | None
     save_frames: Path | None
+    store: Path | None
     as_json: bool
 
 
@@ -65,18 +68,18 @@ def run(options: ClassifyOptions) -> int:
                 done += 1
                 if result.error is not None:
                     failures += 1
-                    _say(result.error)
+                    say(result.error)
                 printer.add(result)
                 if options.save_frames is not None:
                     try:
                         _save(result, options.save_frames, done)
                     except ImageError as error:
                         failures += 1
-                        _say(str(error))
+                        say(str(error))
         finally:
             printer.finish()
     if failures and done > 1:
-        _say(f"{failures:,} of {done:,} failed")
+        say(f"{failures:,} of {done:,} failed")
     return 1 if failures else 0
 
 
@@ -140,16 +143,18 @@ def _with_progress(
 
 
 def _save(result: Result, folder: Path, number: int) -> None:
+    if result.prediction is not None and result.image is not None:
+        save_picture(result.image, folder, number, result.name, result.prediction.name)
+
+
+def save_picture(image: Image.Image, folder: Path, number: int, source: str, species: str) -> None:
     """Save what was classified, named by order, source and species.
 
     Raises:
         ImageError: the picture is larger than a JPEG can be.
         BirdedgeError: the folder cannot be written to.
     """
-    prediction, image = result.prediction, result.image
-    if prediction is None or image is None:
-        return
-    parts = (f"{number:06d}", Path(result.name).stem, prediction.name)
+    parts = (f"{number:06d}", Path(source).stem, species)
     # File systems take no name of more than 255 bytes.
     name = "-".join(re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_")[:100] for part in parts)
     try:
@@ -157,9 +162,5 @@ def _save(result: Result, folder: Path, number: int) -> None:
         image.save(folder / f"{name}.jpg", quality=92)
     except OSError as error:
         if error.errno is None:  # not the folder's fault
-            raise ImageError(f"{result.name}: cannot be saved as JPEG ({error})") from error
+            raise ImageError(f"{source}: cannot be saved as JPEG ({error})") from error
         raise BirdedgeError(f"cannot save to {folder}: {error.strerror}") from error
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"birdedge: {one_line(line)}\n")

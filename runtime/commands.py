@@ -1,4 +1,4 @@
-"""`birdedge classify` and `birdedge models`; nothing heavy is imported until one of them runs."""
+"""`birdedge classify`; nothing heavy is imported until it runs."""
 
 import math
 import os
@@ -14,12 +14,9 @@ if TYPE_CHECKING:
     from .regions import FindRegions
 
 classify = typer.Typer(add_completion=False, rich_markup_mode=None)
-models = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
-
-_MODEL_HELP = "A model bundle's folder; the one inside birdedge if not given."
 
 
 @classify.command()
@@ -34,7 +31,11 @@ def classify_command(
     model: Annotated[
         Path,
         typer.Option(
-            "--model", "-m", envvar="BIRDEDGE_MODEL", help=_MODEL_HELP, show_default=False
+            "--model",
+            "-m",
+            envvar="BIRDEDGE_MODEL",
+            help="A model bundle's folder; the one inside birdedge if not given.",
+            show_default=False,
         ),
     ] = DEFAULT_MODEL,
     labels: Annotated[
@@ -109,13 +110,23 @@ def classify_command(
         Path | None,
         typer.Option("--save-frames", metavar="DIR", help="Save what was classified as JPEG."),
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            envvar="BIRDEDGE_STORE",
+            help="Keep the visits to a camera in this folder; a user's own if not given.",
+        ),
+    ] = None,
+    no_store: Annotated[bool, typer.Option("--no-store", help="Keep nothing.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line instead of a table.")
     ] = False,
 ) -> None:
     """Name the birds in pictures, videos or camera frames.
 
-    Offline, with the model inside birdedge or any bundle.
+    Offline, with the model inside birdedge or any bundle. A bird that visits a camera is named
+    once, when it has left; `birdedge sightings` shows who came.
 
     Exit code 0: all were classified; 1: some could not be read; 2: wrong usage; 130: Ctrl-C.
     """
@@ -137,15 +148,26 @@ def classify_command(
     if seconds is not None and not math.isfinite(seconds):
         raise typer.BadParameter("it is a number of seconds", param_hint="--seconds")
 
-    find_regions = _where_to_look(camera, whole_frame, zones or [], roi)
+    find_regions, follow = _where_to_look(camera, whole_frame, zones or [], roi)
+    if store is not None and (no_store or not follow):
+        what = "--no-store keeps nothing" if no_store else "only visits to a --camera are kept"
+        raise typer.BadParameter(what, param_hint="--store")
 
     from .classify import ClassifyOptions, run
+    from .default import default_store
+    from .sources.cameras import is_recording
 
+    if follow and not no_store and camera is not None and not is_recording(camera):
+        store = store or default_store()
     options = ClassifyOptions(
         sources or [], model, labels, target, threads, top_k, threshold, camera, find_regions,
-        frames, seconds, save_frames, as_json,
+        frames, seconds, save_frames, store, as_json,
     )  # fmt: skip
     try:
+        if follow:
+            from .watch import watch
+
+            raise typer.Exit(watch(options))
         raise typer.Exit(run(options))
     except KeyboardInterrupt:
         # All is closed by now. A normal exit would still wait for a download that hangs.
@@ -155,10 +177,10 @@ def classify_command(
 
 def _where_to_look(
     camera: str | None, whole_frame: bool, zones: list[str], roi: str | None
-) -> "FindRegions | None":
-    """What finds regions in a camera's frames; None where all of each is named."""
+) -> "tuple[FindRegions | None, bool]":
+    """What finds regions in a camera's frames, all of each if none; and whether they are birds."""
     if camera is None:
-        return None
+        return None, False
     from .errors import SourceError
     from .regions import parse_region, parse_zone
     from .sources.cameras import kind_of
@@ -169,7 +191,7 @@ def _where_to_look(
         raise typer.BadParameter(str(error), param_hint="--camera") from error
     try:
         if roi is not None:
-            return parse_region(roi)
+            return parse_region(roi), False
         polygons = [parse_zone(zone) for zone in zones]
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--zone" if zones else "--roi") from error
@@ -177,119 +199,7 @@ def _where_to_look(
     if kind == "dir" and polygons:
         raise typer.BadParameter("pictures in a folder are named whole", param_hint="--zone")
     if whole_frame or kind == "dir":
-        return None
+        return None, False
     from .motion import MotionDetector
 
-    return MotionDetector(zones=polygons)
-
-
-@models.callback()
-def _models() -> None:
-    """Look at, check and import model bundles."""
-
-
-@models.command(name="import")
-def import_command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx classifier.")],
-    labels: Annotated[
-        Path,
-        typer.Option("--labels", help="Its species: Scientific name (Common name) a line."),
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The bundle's folder; ./NAME if not given.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="The bundle's id; the file's name if not given.")
-    ] = None,
-    mean: Annotated[
-        tuple[float, float, float], typer.Option(help="Of float models, per channel, from 0 to 1.")
-    ] = (0.5, 0.5, 0.5),
-    std: Annotated[
-        tuple[float, float, float], typer.Option(help="Of float models, per channel, from 0 to 1.")
-    ] = (0.5, 0.5, 0.5),
-    resize_mode: Annotated[str, typer.Option(help="squash, crop or letterbox.")] = "squash",
-    color_order: Annotated[str, typer.Option(help="RGB or BGR.")] = "RGB",
-    input_size: Annotated[
-        int | None, typer.Option(min=1, help="For models that take any size; pixels.")
-    ] = None,
-    license_: Annotated[
-        str, typer.Option("--license", help="What the model may be used for.")
-    ] = "",
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
-) -> None:
-    """Make a bundle of somebody else's model."""
-    from pydantic import ValidationError
-
-    from .importer import import_model
-    from .preprocess import Preprocess
-
-    try:
-        preprocess = Preprocess.model_validate(
-            {"mean": mean, "std": std, "resize_mode": resize_mode, "color_order": color_order}
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        hint = "--" + str(first["loc"][0]).replace("_", "-")
-        raise typer.BadParameter(str(first["msg"]), param_hint=hint) from error
-    folder = import_model(
-        model,
-        labels,
-        out or Path(name or model.stem),
-        name=name,
-        preprocess=preprocess,
-        size=(input_size, input_size) if input_size else None,
-        license_=license_,
-        overwrite=force,
-    )
-    typer.echo(f"birdedge classify SOURCE --model {folder}", err=True)
-    typer.echo(folder)
-
-
-@models.command(name="list")
-def list_command(
-    folders: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[FOLDER]...", help="Where to look; here if not given."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-) -> None:
-    """List the bundle inside birdedge and those in some folders.
-
-    Exit code 1 if one of them cannot be used.
-    """
-    from .bundle_report import print_bundles
-    from .listing import find_bundles
-
-    found = find_bundles(folders or [Path()])
-    raise typer.Exit(0 if print_bundles(found, as_json) else 1)
-
-
-@models.command()
-def info(
-    model: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = DEFAULT_MODEL,
-    as_json: Annotated[bool, typer.Option("--json", help="The manifest as JSON.")] = False,
-) -> None:
-    """Say what a bundle holds."""
-    from .bundle import ModelBundle
-    from .bundle_report import print_info
-
-    bundle = ModelBundle.load(model)
-    if as_json:
-        typer.echo(bundle.manifest.model_dump_json(indent=2, exclude_none=True))
-    else:
-        print_info(bundle)
-
-
-@models.command()
-def verify(
-    model: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = DEFAULT_MODEL,
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
-) -> None:
-    """Check every file, and run each target's self-test on this machine.
-
-    Exit code 1 if a target fails; one whose engine is not installed is passed over.
-    """
-    from .bundle import ModelBundle
-    from .bundle_report import verify_targets
-
-    raise typer.Exit(0 if verify_targets(ModelBundle.load(model), threads) else 1)
+    return MotionDetector(zones=polygons), True

@@ -17,6 +17,10 @@ class BundleError(BirdedgeError):
     """A model bundle is missing, incomplete, tampered with, or inconsistent."""
 
 
+class StoreError(BirdedgeError):
+    """Sightings cannot be kept or read: no such folder, a later format, nothing of that name."""
+
+
 class BackendError(BirdedgeError):
     """An inference engine is missing or could not load or run a model."""
 

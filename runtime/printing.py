@@ -8,6 +8,9 @@ from .errors import one_line
 from .pipeline import Result
 from .predictions import UNKNOWN, Prediction
 
+ANIMAL = {"category": "1", "label": "animal"}
+"""One of MegaDetector's categories, as SpeciesNet has them in its detections."""
+
 
 class Printer(Protocol):
     """Says results, one by one."""
@@ -44,25 +47,10 @@ class JsonLines:
         if result.prediction is None:
             line |= {"failures": ["CLASSIFIER"], "error": result.error}
         else:
-            line |= self._prediction(result.prediction, _detections(result))
+            line |= classified(result.prediction, self._top_k, _detections(result))
         line["model_version"] = self._model_version
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
         sys.stdout.flush()
-
-    def _prediction(
-        self, prediction: Prediction, detections: list[dict[str, Any]]
-    ) -> dict[str, Any]:
-        best = prediction.ranked[: self._top_k]
-        answer = prediction.answer
-        return {
-            "classifications": {
-                "classes": [str(candidate.label) for candidate in best],
-                "scores": [round(candidate.probability, 4) for candidate in best],
-            },
-            "detections": detections,
-            "prediction": str(answer.label) if answer else UNKNOWN,
-            "prediction_score": round(prediction.probability, 4),
-        }
 
     def finish(self) -> None:
         """Nothing is held back."""
@@ -132,14 +120,30 @@ class Lines:
         """Nothing is held back."""
 
 
+def classified(
+    prediction: Prediction, top_k: int, detections: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """A prediction under SpeciesNet's keys."""
+    best = prediction.ranked[:top_k]
+    answer = prediction.answer
+    return {
+        "classifications": {
+            "classes": [str(candidate.label) for candidate in best],
+            "scores": [round(candidate.probability, 4) for candidate in best],
+        },
+        "detections": detections,
+        "prediction": str(answer.label) if answer else UNKNOWN,
+        "prediction_score": round(prediction.probability, 4),
+    }
+
+
 def _detections(result: Result) -> list[dict[str, Any]]:
     if result.box is None or result.frame is None:
         return []
     left, top, right, bottom = result.box
     height, width = result.frame.pixels.shape[:2]
     bbox = (left / width, top / height, (right - left) / width, (bottom - top) / height)
-    # MegaDetector's categories, as SpeciesNet has them.
-    return [{"category": "1", "label": "animal", "bbox": [round(share, 4) for share in bbox]}]
+    return [{**ANIMAL, "bbox": [round(share, 4) for share in bbox]}]
 
 
 def _others(prediction: Prediction, top_k: int) -> str:

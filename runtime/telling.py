@@ -6,9 +6,14 @@ import sys
 from .errors import one_line
 
 
+def say(line: str) -> None:
+    """Tell people something: standard output holds data alone."""
+    sys.stderr.write(f"birdedge: {one_line(line)}\n")
+
+
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(f"birdedge: {one_line(record.getMessage())}\n")
+        say(record.getMessage())
 
 
 def tell_what_is_logged() -> None:

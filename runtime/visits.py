@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,17 @@ class View:
         height, width = frame.pixels.shape[:2]
         return cls(frame.captured_at, (width, height), region, pixels, classifier.fit(pixels))
 
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """The region in the frame: left, top, width and height, from 0 to 1."""
+        width, height = self.frame_size
+        return (
+            self.region.left / width,
+            self.region.top / height,
+            (self.region.right - self.region.left) / width,
+            (self.region.bottom - self.region.top) / height,
+        )
+
     def quality(self) -> float:
         """How much its vote counts: sharpness times size.
 
@@ -65,9 +77,10 @@ class Visit:
     """One bird's stay, as far as it is known.
 
     Attributes:
-        number: counted from 0, in the order in which birds came.
+        id: 32 hexadecimal digits, unique in the world.
         source: the camera's name.
         start: when it came, in UTC.
+        since: the same, in seconds since the source began.
         seconds: from then until it was last seen, by a clock that nobody sets.
         prediction: of all votes together.
         unweighted: the same without regard to what occurs here.
@@ -76,9 +89,10 @@ class Visit:
         ended: whether the bird has left.
     """
 
-    number: int
+    id: str
     source: str
     start: datetime
+    since: float
     seconds: float
     prediction: Prediction
     unweighted: Prediction
@@ -98,18 +112,15 @@ class Ballot:
     Unlike a mean of probabilities, that lets one clear view outweigh several undecided ones.
 
     Args:
-        number: the bird's.
         frame: the first that shows it.
         classifier: what named the views.
         weights: how common species are; all alike if not given.
     """
 
-    def __init__(
-        self, number: int, frame: Frame, classifier: Classifier, weights: Weights | None
-    ) -> None:
+    def __init__(self, frame: Frame, classifier: Classifier, weights: Weights | None) -> None:
         self.votes = 0
         self.decided = False
-        self._number = number
+        self._id = uuid4().hex
         self._source = frame.source
         self._start = frame.captured_at
         self._from = self._until = frame.seconds
@@ -157,7 +168,7 @@ class Ballot:
         """What is known now."""
         assert self._best is not None
         return Visit(
-            self._number, self._source, self._start, self._until - self._from,
+            self._id, self._source, self._start, self._from, self._until - self._from,
             self._prediction(), self._prediction(weighted=False), self.votes, self._best, ended,
         )  # fmt: skip
 

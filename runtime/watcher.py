@@ -72,7 +72,7 @@ class Watcher:
         moving = self._tracker.update(frame.seconds, list(islice(self._find(frame), _MOST_REGIONS)))
         for number, _ in moving:
             if number not in self._birds:
-                ballot = Ballot(number, frame, self._classifier, self._weights)
+                ballot = Ballot(frame, self._classifier, self._weights)
                 self._birds[number] = _Bird(ballot)
             self._birds[number].moved = frame.seconds
         looks = moving + self._may_sit(frame.seconds)

@@ -1,6 +1,7 @@
 """Frames read in a thread of their own, while others are being classified."""
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -12,12 +13,18 @@ T = TypeVar("T")
 # A camera that hangs in its driver is left behind; the thread ends with the process.
 _PATIENCE_SECONDS = 2.0
 
+_ROUND_SECONDS = 0.2
+"""How long it may take until a stop is heard."""
+
 
 _log = logging.getLogger(__name__)
 
 
 def read_ahead(
-    source: Generator[T, None, None], depth: int, seconds: float | None = None
+    source: Generator[T, None, None],
+    depth: int,
+    seconds: float | None = None,
+    stop: threading.Event | None = None,
 ) -> Generator[T, None, None]:
     """Items in order, none left out; at most `depth` are waiting.
 
@@ -25,15 +32,18 @@ def read_ahead(
         source: run, and at the end closed, in the other thread.
         depth: how many.
         seconds: after which there are no more, also where none comes.
+        stop: set, it ends them as well.
 
     Raises:
         Exception: what the source raises, after the items before it.
     """
-    yield from _Reader(source, depth, seconds, newest=False)
+    yield from _Reader(source, depth, seconds, stop, newest=False)
 
 
 def read_newest(
-    source: Generator[T, None, None], seconds: float | None = None
+    source: Generator[T, None, None],
+    seconds: float | None = None,
+    stop: threading.Event | None = None,
 ) -> Generator[T, None, None]:
     """Whatever came last: an item that nobody took before the next one came is left out.
 
@@ -42,23 +52,31 @@ def read_newest(
     Args:
         source: run, and at the end closed, in the other thread.
         seconds: after which there are no more, also where none comes.
+        stop: set, it ends them as well.
 
     Raises:
         Exception: what the source raises, after the item before it.
     """
-    yield from _Reader(source, 1, seconds, newest=True)
+    yield from _Reader(source, 1, seconds, stop, newest=True)
 
 
 class _Reader(Generic[T]):
     """A source, the thread that runs it, and what waits in between."""
 
     def __init__(
-        self, source: Generator[T, None, None], depth: int, seconds: float | None, *, newest: bool
+        self,
+        source: Generator[T, None, None],
+        depth: int,
+        seconds: float | None,
+        stop: threading.Event | None,
+        *,
+        newest: bool,
     ) -> None:
         self._source = source
         self._depth = depth
         self._seconds = seconds
         self._newest = newest
+        self._stop = stop or threading.Event()
         self._taken = self._left_out = 0
         self._waiting: deque[T] = deque()
         self._changed = threading.Condition()
@@ -69,17 +87,18 @@ class _Reader(Generic[T]):
     def __iter__(self) -> Generator[T, None, None]:
         thread = threading.Thread(target=self._read, name="frames", daemon=True)
         thread.start()
-        end = None if self._seconds is None else time.monotonic() + self._seconds
+        end = math.inf if self._seconds is None else time.monotonic() + self._seconds
         try:
-            while True:
-                left = None if end is None else end - time.monotonic()
+            while not self._stop.is_set() and time.monotonic() < end:
                 with self._changed:
                     self._changed.wait_for(
                         lambda: self._waiting or self._ended,
-                        None if left is None else min(left, threading.TIMEOUT_MAX),
+                        min(_ROUND_SECONDS, max(end - time.monotonic(), 0.0)),
                     )
-                    if not self._waiting or (left is not None and left <= 0):
-                        break
+                    if not self._waiting:
+                        if self._ended:
+                            break
+                        continue
                     item = self._waiting.popleft()
                     self._changed.notify_all()
                 self._taken += 1

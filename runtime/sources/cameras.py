@@ -5,6 +5,7 @@ import re
 from collections.abc import Generator
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 from .. import plugins
 from ..errors import SourceError
@@ -42,6 +43,11 @@ def kind_of(spec: str) -> str:
     )
 
 
+def is_recording(spec: str) -> bool:
+    """Whether a text names a video file, rather than a camera that sees what happens now."""
+    return kind_of(spec) == "video"
+
+
 def open_source(spec: str) -> FrameSource:
     """Open a camera; see `kind_of`.
 
@@ -54,12 +60,15 @@ def open_source(spec: str) -> FrameSource:
     return source
 
 
-def camera_frames(spec: str, seconds: float | None = None) -> Generator[Frame, None, None]:
+def camera_frames(
+    spec: str, seconds: float | None = None, stop: Event | None = None
+) -> Generator[Frame, None, None]:
     """Frames of a camera: of one that lives, the newest each time, through all its losses.
 
     Args:
         spec: the camera; see `kind_of`.
         seconds: after which there are no more, whether the camera gives any or not.
+        stop: set, it ends them as well.
 
     Raises:
         SourceError: it cannot be opened, or a file is damaged.
@@ -68,14 +77,14 @@ def camera_frames(spec: str, seconds: float | None = None) -> Generator[Frame, N
     _log.info("watching %s", without_credentials(spec))
     if source.live:
         source = Reconnecting(source, partial(open_source, spec))
-        ahead = read_newest(iter(source), seconds)
+        ahead = read_newest(iter(source), seconds, stop)
     else:
-        ahead = read_ahead(iter(source), _FRAMES_AHEAD, seconds)
+        ahead = read_ahead(iter(source), _FRAMES_AHEAD, seconds, stop)
     frame = None
     try:
         for frame in ahead:
             yield frame
-        if frame is None and source.live:
+        if frame is None and source.live and not (stop and stop.is_set()):
             raise SourceError(f"{without_credentials(spec)} gave no frame in {seconds:g} s")
     finally:
         # First, for the thread that reads may be waiting in it.

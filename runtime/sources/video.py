@@ -1,7 +1,7 @@
 """Video files, here or at an address, through OpenCV."""
 
 from collections.abc import Generator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -31,7 +31,8 @@ class VideoSource:
         self._in_use = Lock()
 
     def __iter__(self) -> Generator[Frame, None, None]:
-        """Frames in order; a file's frames are timed by its own clock."""
+        """Frames in order, as if the recording began now; they are timed by its own clock."""
+        start = datetime.now(UTC)
         number = 0
         while True:
             with self._in_use:
@@ -44,7 +45,8 @@ class VideoSource:
             if seconds <= 0 and fps > 0:  # a raw stream has no clock
                 seconds = number / fps
             pixels = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-            yield Frame(pixels, datetime.now(UTC), self._name, number, seconds)
+            captured_at = start + timedelta(seconds=seconds)
+            yield Frame(pixels, captured_at, self._name, number, seconds)
             number += 1
         if number == 0 and self._capture.isOpened():
             raise SourceError(f"{self._name}: no frame could be decoded")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from birdedge.runtime.commands import models
 from birdedge.runtime.default import DEFAULT_MODEL
+from birdedge.runtime.models_commands import models
 
 
 @pytest.fixture

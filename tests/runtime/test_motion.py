@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from birdedge.benchmarks.footage import Bird, Footage
 from numpy.typing import NDArray
 from PIL import Image
 
+from birdedge.benchmarks.footage import Bird, Footage
 from birdedge.runtime.motion import MotionDetector
 from birdedge.runtime.regions import Region
 from birdedge.runtime.sources import Frame

@@ -1,0 +1,70 @@
+"""Exports written whole or not at all, and found by name."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from .. import plugins
+from ..errors import StoreError
+from .exports import GROUP, Export
+
+
+def load_export(name: str) -> Export:
+    """The format of that name.
+
+    Raises:
+        StoreError: there is none.
+    """
+    point = plugins.find(GROUP, name)
+    if point is None:
+        raise StoreError(
+            f"there is no format {name!r}; there are {', '.join(plugins.names(GROUP))}"
+        )
+    export: Export = point.load()
+    return export
+
+
+def export_to(out: Path | None, write: Callable[[Path], None], *, overwrite: bool) -> None:
+    """Write a file or folder under another name and rename it; without one, to standard output.
+
+    Args:
+        out: the file or folder.
+        write: writes what it is given, a file or a folder that is not there yet.
+        overwrite: whether what is there may be replaced.
+
+    Raises:
+        StoreError: something is there, or it cannot be written; or it is a folder and has no name.
+    """
+    if out is not None and out.exists() and not overwrite:
+        raise StoreError(f"{out} exists already; choose another --out, or use --force")
+    try:
+        with tempfile.TemporaryDirectory(
+            prefix=".birdedge-", dir=out.absolute().parent if out is not None else None
+        ) as folder:
+            draft = Path(folder) / "draft"
+            write(draft)
+            if out is not None:
+                _replace(draft, out, Path(folder))
+            elif draft.is_dir():
+                raise StoreError("this format is a folder of files; name it with --out FOLDER")
+            else:
+                with draft.open(encoding="utf-8", newline="") as file:
+                    shutil.copyfileobj(file, sys.stdout)
+    except OSError as error:
+        where = out.parent if out is not None else "a temporary file"
+        raise StoreError(f"cannot write to {where}: {error.strerror or error}") from error
+
+
+def _replace(draft: Path, out: Path, aside: Path) -> None:
+    """A folder cannot be renamed over another; the older one steps aside for that moment."""
+    older = aside / "older"
+    if out.exists():
+        out.rename(older)
+    try:
+        draft.rename(out)
+    except OSError:
+        if older.exists():
+            older.rename(out)
+        raise

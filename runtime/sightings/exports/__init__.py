@@ -1,0 +1,47 @@
+"""Sightings for others: one file per format, found by its entry point in `birdedge.exports`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from .. import Sighting
+
+GROUP = "birdedge.exports"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the camera stands, as far as a format wants to know.
+
+    Attributes:
+        name: of the place.
+        latitude: in degrees, WGS 84.
+        longitude: the same.
+        state: two letters, as in ISO 3166-2 after the country.
+        country: two letters of ISO 3166-1.
+    """
+
+    name: str = "Garden"
+    latitude: float | None = None
+    longitude: float | None = None
+    state: str = ""
+    country: str = ""
+
+
+class Export(Protocol):
+    """One format."""
+
+    def __call__(self, sightings: Sequence[Sighting], site: Site, store: Path, out: Path) -> None:
+        """Write sightings, oldest first, to a file, or into a folder, that is not there yet.
+
+        Args:
+            sightings: which.
+            site: where the camera stands.
+            store: the folder that their pictures' names begin from.
+            out: what is to be written.
+
+        Raises:
+            StoreError: the format needs to know more.
+            OSError: it cannot be written.
+        """

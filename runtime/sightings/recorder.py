@@ -1,0 +1,224 @@
+"""Visits written down as they happen, by a thread of its own: a slow card must not stop the camera.
+
+The disk may be full, the database damaged and the process killed: what was committed stays, what
+could not be written yet waits, and classifying goes on.
+"""
+
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..errors import StoreError
+from ..predictions import Candidate
+from ..visits import Visit
+from . import Guess, Sighting
+from .database import NAME, is_damage, is_forbidden, open_database, set_aside, transaction
+from .pictures import Budget, encoded, prune, remove_orphans, write_picture
+from .rows import save
+
+_COMMIT_SECONDS = 5.0
+"""Visits that go on are written together this often at most; one that ends, at once."""
+
+_RETRY_SECONDS = 5.0
+_TELL_SECONDS = 60.0
+"""After a failure: when it is tried again, and how often it is told."""
+
+_WAITING = 1000
+_PICTURES_WAITING = 200
+"""Sightings, and pictures of some 50 kB, that are kept in memory while none can be written."""
+
+_PRUNE_SECONDS = 600.0
+_STEADY_CLOCK_SECONDS = 86_400.0
+_STEADY = 60.0
+"""A Pi has no clock of its own: until it agreed with itself for a day, to within a minute, nothing
+is deleted for its age."""
+
+_RUNNERS_UP = 4
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Keeps visits in a store.
+
+    Args:
+        store: the store's folder; made if it is not there.
+        model_id: of the bundle that names the birds.
+        budget: what pictures may take.
+
+    Raises:
+        StoreError: the folder cannot be written to, or is of a later birdedge.
+    """
+
+    def __init__(self, store: Path, model_id: str, budget: Budget | None = None) -> None:
+        self._store = store
+        self._model_id = model_id
+        self._budget = budget or Budget()
+        self._queue: queue.Queue[Visit | None] = queue.Queue(_WAITING)
+        self._waiting: dict[str, tuple[Sighting, bytes | None]] = {}
+        self._connection: sqlite3.Connection | None = None
+        self._told: float | None = None
+        self._clock = _clock_difference(), time.monotonic()
+        self._try()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def take(self, visit: Visit) -> None:
+        """Write a visit down soon; what is known of it already is brought up to date."""
+        try:
+            self._queue.put_nowait(visit)
+        except queue.Full:  # the card hangs
+            self._tell("the store does not answer; a sighting is lost")
+
+    def close(self) -> None:
+        """Write what waits, and stop; what cannot be written is told."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _try(self) -> None:
+        """A folder that is no good is to be known at once; a disk that is full is waited for."""
+        try:
+            open_database(self._store).close()
+        except sqlite3.Error as error:
+            if is_forbidden(error):
+                raise StoreError(f"cannot keep sightings in {self._store}: {error}") from error
+            self._tell(f"cannot keep sightings in {self._store} yet: {error}")
+
+    def _run(self) -> None:
+        due = pruned = time.monotonic()
+        while True:
+            now = time.monotonic()
+            visit: Visit | None
+            try:
+                visit = self._queue.get(timeout=max(0.0, due - now) if self._waiting else 60.0)
+                if visit is None:
+                    break
+                self._add(visit)
+                if visit.ended:
+                    due = min(due, now)
+            except queue.Empty:
+                pass
+            if self._waiting and time.monotonic() >= due:
+                due = time.monotonic() + (_COMMIT_SECONDS if self._write() else _RETRY_SECONDS)
+            if time.monotonic() - pruned > _PRUNE_SECONDS:
+                pruned = time.monotonic()
+                self._prune()
+        if self._waiting and not self._write():
+            _log.error("%d sightings could not be kept", len(self._waiting))
+        self._disconnect()
+
+    def _add(self, visit: Visit) -> None:
+        sighting = sighting_of(visit, self._model_id)
+        picture = encoded(visit.best.pixels) if visit.ended else None
+        self._waiting[sighting.id] = sighting, picture
+        if len(self._waiting) > _WAITING:
+            del self._waiting[next(iter(self._waiting))]
+            self._tell("too many sightings wait to be written; the oldest is lost")
+        pictured = [id_ for id_, (_, jpeg) in self._waiting.items() if jpeg is not None]
+        for id_ in pictured[:-_PICTURES_WAITING]:
+            self._waiting[id_] = self._waiting[id_][0], None
+
+    def _write(self) -> bool:
+        """Write all that waits; false, and all waits on, if that cannot be done now."""
+        try:
+            connection = self._connect()
+            done = {}
+            for sighting, jpeg in self._waiting.values():
+                if jpeg is not None and sighting.picture is None:
+                    name = write_picture(self._store, sighting, jpeg)
+                    sighting = replace(sighting, picture=name)
+                    self._waiting[sighting.id] = sighting, jpeg
+                done[sighting.id] = sighting
+            with transaction(connection):
+                for sighting in done.values():
+                    save(connection, sighting)
+        except (sqlite3.Error, OSError, StoreError) as error:
+            self._tell(f"cannot keep sightings in {self._store}: {_reason(error)}; trying again")
+            self._mend(error)
+            return False
+        self._waiting.clear()
+        if self._told is not None:
+            _log.warning("sightings are kept in %s again", self._store)
+            self._told = None
+        return True
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = open_database(self._store)
+            remove_orphans(self._connection, self._store)
+        return self._connection
+
+    def _mend(self, error: Exception) -> None:
+        """A database that is damaged is set aside; any other is opened anew."""
+        self._disconnect()
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            with suppress(OSError):
+                aside = set_aside(self._store / NAME)
+                _log.error("the database is damaged; it was set aside as %s", aside.name)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _prune(self) -> None:
+        if abs(_clock_difference() - self._clock[0]) > _STEADY:
+            self._clock = _clock_difference(), time.monotonic()
+        steady = time.monotonic() - self._clock[1] > _STEADY_CLOCK_SECONDS
+        try:
+            count = prune(
+                self._connect(), self._store, self._budget, datetime.now(UTC) if steady else None
+            )
+        except (sqlite3.Error, OSError, StoreError) as error:
+            self._tell(f"cannot delete old pictures in {self._store}: {_reason(error)}")
+            self._mend(error)
+            return
+        if count:
+            _log.info("%d old pictures were deleted", count)
+
+    def _tell(self, line: str) -> None:
+        if self._told is None or time.monotonic() - self._told > _TELL_SECONDS:
+            self._told = time.monotonic()
+            _log.error("%s", line)
+
+
+def sighting_of(visit: Visit, model_id: str) -> Sighting:
+    """What is kept of a visit."""
+    answer, unweighted = visit.prediction.answer, visit.unweighted.answer
+    others = [other for other in visit.prediction.ranked if not answer or other != answer]
+    return Sighting(
+        id=visit.id,
+        source=visit.source,
+        start=visit.start,
+        seconds=visit.seconds,
+        answer=_guess(answer) if answer else None,
+        unweighted=_guess(unweighted) if unweighted else None,
+        runners_up=tuple(_guess(other) for other in others[:_RUNNERS_UP]),
+        ebird_code=answer.label.ebird_code if answer else None,
+        votes=visit.votes,
+        model_id=model_id,
+        box=visit.best.box,
+        pictured_at=visit.best.captured_at,
+        ended=visit.ended,
+    )
+
+
+def _guess(candidate: Candidate) -> Guess:
+    label = candidate.label
+    return Guess(label.scientific_name, label.common_name, round(candidate.probability, 4))
+
+
+def _clock_difference() -> float:
+    """Seconds from when the machine was started to what its clock calls now."""
+    return time.time() - time.monotonic()
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

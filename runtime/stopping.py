@@ -1,0 +1,36 @@
+"""Ctrl-C and `systemctl stop`: asked once, what is under way is ended well; twice, at once."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
+
+
+class Stop(Event):
+    """Set by SIGINT or SIGTERM.
+
+    Attributes:
+        by: which of them it was.
+    """
+
+    by: signal.Signals | None = None
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Stop]:
+    """An event that is set by the first signal; the second one raises KeyboardInterrupt."""
+    stop = Stop()
+
+    def handle(number: int, _: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.by = signal.Signals(number)
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,63 @@
+"""What `birdedge classify --camera` does where birds move: a line and a sighting for each visit."""
+
+import signal
+from contextlib import ExitStack, closing
+from itertools import islice
+
+from PIL import Image
+
+from .classify import ClassifyOptions, save_picture
+from .load import load_classifier
+from .sightings.recorder import Recorder
+from .sources.cameras import camera_frames, is_recording
+from .stopping import stopped_by_signals
+from .telling import say, tell_what_is_logged
+from .visit_lines import VisitJson, VisitLines, VisitPrinter
+from .watcher import Watcher
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+
+
+def watch(options: ClassifyOptions) -> int:
+    """Name the birds that visit a camera; returns 0, or 130 after Ctrl-C.
+
+    At a signal the visits under way are ended and kept.
+
+    Raises:
+        BirdedgeError: the model, the camera or the store is of no use.
+    """
+    assert options.camera is not None and options.find_regions is not None
+    tell_what_is_logged()
+    classifier = load_classifier(
+        options.model, options.labels, options.target, options.threads, options.threshold
+    )
+    model_id = classifier.bundle.manifest.id
+    printer: VisitPrinter = (
+        VisitJson(model_id, options.top_k)
+        if options.as_json
+        else VisitLines(options.top_k, by_clock=not is_recording(options.camera))
+    )
+    with ExitStack() as closing_:
+        closing_.callback(classifier.close)
+        stop = closing_.enter_context(stopped_by_signals())
+        frames = closing_.enter_context(
+            closing(camera_frames(options.camera, options.seconds, stop))
+        )
+        recorder = Recorder(options.store, model_id) if options.store else None
+        if recorder is not None:
+            closing_.callback(recorder.close)
+            say(f"sightings are kept in {options.store}")
+        count = 0
+        watcher = Watcher(classifier, options.find_regions)
+        for visit in watcher.visits(islice(frames, options.frames)):
+            if recorder is not None:
+                recorder.take(visit)
+            if visit.ended:
+                count += 1
+                printer.add(visit)
+                if options.save_frames is not None:
+                    picture = Image.fromarray(visit.best.pixels)
+                    name = visit.prediction.name
+                    save_picture(picture, options.save_frames, count, visit.source, name)
+    return INTERRUPTED if stop.by == signal.SIGINT else 0
