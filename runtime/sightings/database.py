@@ -121,7 +121,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         with closing(connection.execute("PRAGMA quick_check(1)")) as found:
             if found.fetchone()[0] != "ok":
-                raise _damage("quick_check found damage")
+                raise _damage("database disk image is malformed")
         _migrate(connection, path)
     except BaseException:
         connection.close()

@@ -5,6 +5,7 @@ could not be written yet waits, and classifying goes on.
 """
 
 import logging
+import os
 import queue
 import sqlite3
 import threading
@@ -18,7 +19,14 @@ from ..errors import StoreError
 from ..predictions import Candidate
 from ..visits import Visit
 from . import Guess, Sighting
-from .database import NAME, is_damage, is_forbidden, open_database, set_aside, transaction
+from .database import (
+    NAME,
+    is_damage,
+    is_forbidden,
+    open_database,
+    set_aside,
+    transaction,
+)
 from .pictures import Budget, encoded, prune, remove_orphans, write_picture
 from .rows import save
 
@@ -63,6 +71,7 @@ class Recorder:
         self._queue: queue.Queue[Visit | None] = queue.Queue(_WAITING)
         self._waiting: dict[str, tuple[Sighting, bytes | None]] = {}
         self._connection: sqlite3.Connection | None = None
+        self._file: os.stat_result | None = None
         self._told: float | None = None
         self._clock = _clock_difference(), time.monotonic()
         self._try()
@@ -149,10 +158,22 @@ class Recorder:
         return True
 
     def _connect(self) -> sqlite3.Connection:
+        # A stick that was pulled out: SQLite would go on writing where nobody can read.
+        if self._connection is not None and not self._is_there():
+            self._disconnect()
         if self._connection is None:
             self._connection = open_database(self._store)
+            self._file = (self._store / NAME).stat()
             remove_orphans(self._connection, self._store)
         return self._connection
+
+    def _is_there(self) -> bool:
+        try:
+            return self._file is not None and os.path.samestat(
+                self._file, (self._store / NAME).stat()
+            )
+        except OSError:
+            return False
 
     def _mend(self, error: Exception) -> None:
         """A database that is damaged is set aside; any other is opened anew."""
@@ -173,6 +194,8 @@ class Recorder:
             self._clock = _clock_difference(), time.monotonic()
         steady = time.monotonic() - self._clock[1] > _STEADY_CLOCK_SECONDS
         try:
+            # Opened anew, it is read from the card, where it may have been damaged meanwhile.
+            self._disconnect()
             count = prune(
                 self._connect(), self._store, self._budget, datetime.now(UTC) if steady else None
             )

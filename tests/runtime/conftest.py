@@ -207,10 +207,11 @@ def answer() -> Callable[[bytes], bytes]:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """As a newly logged-in person has it: no setting of birdedge, an empty cache."""
+    """As a newly logged-in person has it: no setting of birdedge, nothing kept."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("BIRDEDGE_")}
     return kept | {
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "XDG_DATA_HOME": str(tmp_path / "data"),
         "PYTHONUNBUFFERED": "",
         "no_proxy": "127.0.0.1",
     }

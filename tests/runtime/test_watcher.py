@@ -1,0 +1,165 @@
+"""A bird that stays is named once, by all its views; colours stand for species here."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from PIL import ImageColor
+
+from birdedge.runtime.bundle import ModelBundle
+from birdedge.runtime.classifier import Classifier
+from birdedge.runtime.regions import Region
+from birdedge.runtime.sources import Frame
+from birdedge.runtime.visits import Visit
+from birdedge.runtime.watcher import Watcher
+
+from .conftest import BLUE, GREEN, RED
+
+START = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
+LEFT, RIGHT = Region(20, 40, 100, 120), Region(220, 40, 300, 120)
+Birds = dict[Region, str]
+"""Which colour moves where, in one frame."""
+
+
+@pytest.fixture
+def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
+    """Visits that come of birds frame by frame, ten frames a second; gray where none is."""
+
+    def run(
+        scenes: Sequence[Birds], classifier: Classifier = classifier, **options: object
+    ) -> list[Visit]:
+        moving: list[Birds] = []
+
+        def frames() -> Iterator[Frame]:
+            for number, birds in enumerate(scenes):
+                pixels = np.full((160, 320, 3), 128, np.uint8)
+                for region, color in birds.items():
+                    region.crop(pixels)[:] = ImageColor.getrgb(color.removeprefix("still "))
+                moving.append({
+                    region: color for region, color in birds.items() if "still" not in color
+                })  # fmt: skip
+                seconds = number / 10
+                taken = START + timedelta(seconds=seconds)
+                yield Frame(pixels, taken, "garden", number, seconds)
+
+        watcher = Watcher(classifier, lambda frame: list(moving[frame.number]), **options)
+        return list(watcher.visits(frames()))
+
+    return run
+
+
+def test_a_visit_is_told_when_it_is_decided_and_when_it_has_ended(
+    watch: Callable[..., list[Visit]],
+) -> None:
+    decided, ended = watch([{}] * 5 + [{LEFT: RED}] * 20 + [{}] * 40)
+
+    assert (decided.ended, ended.ended) == (False, True)
+    assert decided.id == ended.id
+    assert ended.prediction.name == decided.prediction.name == "Northern Cardinal"
+    assert decided.votes == 3
+    assert ended.votes == 20
+    assert ended.start == START + timedelta(seconds=0.5)
+    assert ended.end == START + timedelta(seconds=2.4)
+    assert ended.source == "garden"
+
+
+def test_the_picture_is_a_view_of_the_bird_and_where_it_was(
+    watch: Callable[..., list[Visit]],
+) -> None:
+    best = watch([{RIGHT: BLUE}] * 5)[-1].best
+
+    assert best.region == RIGHT
+    assert (best.pixels == ImageColor.getrgb(BLUE)).all()
+    assert best.box == (220 / 320, 40 / 160, 80 / 320, 80 / 160)
+
+
+def test_two_birds_at_once_are_two_visits(watch: Callable[..., list[Visit]]) -> None:
+    visits = [v for v in watch([{LEFT: RED, RIGHT: BLUE}] * 10) if v.ended]
+
+    assert [v.prediction.name for v in visits] == ["Northern Cardinal", "Indigo Bunting"]
+
+
+def test_what_shows_in_two_frames_is_no_visit(watch: Callable[..., list[Visit]]) -> None:
+    assert watch([{LEFT: RED}] * 2 + [{}] * 40) == []
+
+
+def test_a_sharp_view_outweighs_blurred_ones(classifier: Classifier) -> None:
+    """The vote of each is its sharpness times its size."""
+    from birdedge.runtime.visits import Ballot, View
+
+    def view(contrast: int, side: int) -> View:
+        fitted = np.full((32, 32, 3), 128, np.uint8)
+        fitted[::2] += np.uint8(contrast)
+        return View(START, (320, 160), LEFT, np.zeros((side, side, 3), np.uint8), fitted)
+
+    frame = Frame(np.zeros((2, 2, 3), np.uint8), START, "garden", 0, 0.0)
+    ballot = Ballot(frame, classifier, None)
+    ballot.add(view(2, 32), np.asarray([9, 0, 0], np.float32), 0.0)
+    ballot.add(view(2, 32), np.asarray([9, 0, 0], np.float32), 0.1)
+    ballot.add(view(80, 32), np.asarray([0, 0, 9], np.float32), 0.2)
+
+    assert ballot.visit(ended=True).prediction.name == "Indigo Bunting"
+    assert view(80, 32).quality() > 10 * view(2, 32).quality()
+    assert view(80, 32).quality() > 1.5 * view(80, 16).quality()
+
+
+def test_a_bird_that_sits_and_becomes_background_is_one_visit(
+    watch: Callable[..., list[Visit]],
+) -> None:
+    sits = [{LEFT: RED}] * 10 + [{LEFT: f"still {RED}"}] * 100 + [{LEFT: RED}] * 10
+    visits = [v for v in watch(sits + [{}] * 40) if v.ended]
+
+    assert len(visits) == 1
+    assert visits[0].seconds == pytest.approx(11.9)
+
+
+def test_a_bird_that_left_without_a_trace_is_not_waited_for(
+    watch: Callable[..., list[Visit]],
+) -> None:
+    """What is seen at its place is not it."""
+    visits = [v for v in watch([{LEFT: RED}] * 10 + [{}] * 60 + [{LEFT: BLUE}] * 5) if v.ended]
+
+    assert [v.prediction.name for v in visits] == ["Northern Cardinal", "Indigo Bunting"]
+    assert visits[0].seconds == pytest.approx(0.9)
+
+
+def test_who_is_never_decided_is_unknown_at_the_end(
+    watch: Callable[..., list[Visit]], bundle: ModelBundle
+) -> None:
+    strict = Classifier(bundle, threads=1, threshold=0.999)
+    (visit,) = watch([{LEFT: GREEN}] * 10, classifier=strict)
+
+    assert visit.ended
+    assert visit.prediction.name == "unknown"
+    assert visit.prediction.ranked[0].label.common_name == "Calliope Hummingbird"
+
+
+def test_what_occurs_there_is_minded_and_what_was_seen_is_kept(
+    watch: Callable[..., list[Visit]], bundle: ModelBundle
+) -> None:
+    doubtful = Classifier(bundle, threads=1, threshold=0.5)
+    asked: list[datetime] = []
+
+    def weights(moment: datetime) -> np.ndarray:
+        asked.append(moment)
+        return np.asarray([0, 1, 1], np.float32)
+
+    (visit,) = watch([{LEFT: RED}] * 10, classifier=doubtful, weights=weights)
+
+    assert visit.prediction.name == "unknown"
+    assert visit.unweighted.name == "Northern Cardinal"
+    assert asked == [START]
+
+
+def test_a_clock_that_is_set_meanwhile_changes_no_duration(classifier: Classifier) -> None:
+    def frames() -> Iterator[Frame]:
+        for number in range(10):
+            year = 2027 if number < 5 else 2025
+            taken = datetime(year, 1, 1, tzinfo=UTC)
+            yield Frame(np.full((160, 320, 3), 200, np.uint8), taken, "g", number, number / 10)
+
+    visit = list(Watcher(classifier, lambda _: [LEFT]).visits(frames()))[-1]
+
+    assert visit.start == datetime(2027, 1, 1, tzinfo=UTC)
+    assert visit.end == visit.start + timedelta(seconds=0.9)
