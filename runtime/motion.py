@@ -40,8 +40,9 @@ is learned anew."""
 _SUDDEN_SHARE = 0.6
 """If more of the picture moves, it is the camera."""
 
-_MARGIN = 0.25
-"""Of the moving part's longer side, on each side: plumage may look like what is behind it."""
+_MARGIN = 0.12
+"""Of the moving part's longer side, on each side: plumage may look like what is behind it. With
+twice as much, or none, fewer of 32 composed visits are named right."""
 
 
 class MotionDetector:

@@ -11,6 +11,11 @@ _REACH_SIDES_PER_SECOND = 3.0
 """How far a bird may get, in sides of its region: it leaps from perch to perch faster than any
 camera looks, and one that was not seen for two seconds may be anywhere nearby."""
 
+_ANYWHERE = 1e-3
+
+_SURE_SECONDS = 0.5
+"""A region that overlaps the last one, and comes so soon after it, shows the same bird for sure."""
+
 _SAME_SHARE = 0.5
 """Regions of one frame that share more than this of the smaller one are parts of one bird."""
 
@@ -21,6 +26,22 @@ class _Track:
     region: Region
     moved: float
     there: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A bird in a frame.
+
+    Attributes:
+        number: the bird's, counted from 0.
+        region: where it is.
+        sure: whether it is the bird that had this number before, and not another one that came
+            when that one left.
+    """
+
+    number: int
+    region: Region
+    sure: bool = True
 
 
 class Tracker:
@@ -39,7 +60,7 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._born = 0
 
-    def update(self, seconds: float, regions: Sequence[Region]) -> list[tuple[int, Region]]:
+    def update(self, seconds: float, regions: Sequence[Region]) -> list[Seen]:
         """Take a frame's regions, largest first.
 
         Args:
@@ -47,7 +68,7 @@ class Tracker:
             regions: of the frame.
 
         Returns:
-            Each bird's number, counted from 0, and its region.
+            The birds, in the order of their regions.
         """
         regions = _distinct(regions)
         pairs = sorted(
@@ -64,14 +85,18 @@ class Tracker:
             if likeness > 0 and row in free_tracks and column not in found:
                 free_tracks.remove(row)
                 found[column] = self._tracks[row]
-        for column, region in enumerate(regions):
-            if column not in found:
-                found[column] = _Track(self._born, region, seconds, seconds)
-                self._tracks.append(found[column])
-                self._born += 1
-            found[column].region = region
-            found[column].moved = found[column].there = seconds
-        return [(found[column].number, region) for column, region in enumerate(regions)]
+        return [
+            self._seen(found.get(column), region, seconds) for column, region in enumerate(regions)
+        ]
+
+    def _seen(self, track: _Track | None, region: Region, seconds: float) -> Seen:
+        if track is None:
+            track = _Track(self._born, region, seconds, seconds)
+            self._tracks.append(track)
+            self._born += 1
+        near = _shared(track.region, region) > 0 and seconds - track.moved <= _SURE_SECONDS
+        track.region, track.moved, track.there = region, seconds, seconds
+        return Seen(track.number, region, near)
 
     def still(self, number: int, seconds: float) -> None:
         """Say that a bird sits where it was seen last, though nothing moves there."""
@@ -79,9 +104,9 @@ class Tracker:
             if track.number == number:
                 track.there = seconds
 
-    def unseen(self, seconds: float) -> list[tuple[int, Region]]:
-        """Numbers and last regions of the birds that are not seen at a time."""
-        return [(track.number, track.region) for track in self._tracks if track.moved < seconds]
+    def unseen(self, seconds: float) -> list[Seen]:
+        """Where the birds were last that are not seen at a time."""
+        return [Seen(track.number, track.region) for track in self._tracks if track.moved < seconds]
 
     def gone(self, seconds: float) -> list[int]:
         """Numbers of the birds that have left; they are forgotten."""
@@ -100,14 +125,22 @@ def _distinct(regions: Sequence[Region]) -> list[Region]:
 
 
 def _likeness(track: _Track, region: Region, seconds: float) -> float:
-    """How likely a region is a track's next: 1 to 2 by overlap, 0 to 1 by distance."""
+    """How likely a region is a track's next: 1 to 2 by overlap, 0 to 1 by distance.
+
+    A bird that moved a moment ago cannot have vanished: it may be as far as it likes, if there is
+    nothing nearer.
+    """
     shared = _shared(track.region, region)
     if shared:
         return 1 + shared / (_area(track.region) + _area(region) - shared)
     (x0, y0), (x1, y1) = _middle(track.region), _middle(region)
     side = math.sqrt(max(_area(track.region), _area(region)))
-    reach = side * (_REACH_SIDES + _REACH_SIDES_PER_SECOND * (seconds - track.moved))
-    return max(0.0, 1 - math.hypot(x1 - x0, y1 - y0) / reach)
+    passed = seconds - track.moved
+    distance = math.hypot(x1 - x0, y1 - y0) / side
+    reach = _REACH_SIDES + _REACH_SIDES_PER_SECOND * passed
+    if distance >= reach and passed <= _SURE_SECONDS:
+        return _ANYWHERE / distance
+    return max(0.0, 1 - distance / reach)
 
 
 def _shared(one: Region, other: Region) -> int:

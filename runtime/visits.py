@@ -164,6 +164,23 @@ class Ballot:
         self.decided = True
         return True
 
+    @property
+    def probability(self) -> float:
+        """Of what it is so far."""
+        return self._prediction().probability
+
+    def absorb(self, other: "Ballot") -> None:
+        """Count the votes on what turned out to be the same bird, seen later."""
+        if other._sum is None or self._sum is None:
+            return
+        self._sum = self._sum + other._sum
+        self._total += other._total
+        self.votes += other.votes
+        self._until = other._until
+        self._leader = _named(self._prediction())
+        if other._leader == self._leader and other._best_quality > self._best_quality:
+            self._best, self._best_quality = other._best, other._best_quality
+
     def visit(self, *, ended: bool) -> Visit:
         """What is known now."""
         assert self._best is not None

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .classifier import Classifier
-from .regions import FindRegions, Region
+from .regions import FindRegions
 from .sources import Frame
-from .tracks import Tracker
+from .tracks import Seen, Tracker
 from .visits import Ballot, View, Visit, Weights
 
 _FEWEST_VOTES = 3
@@ -26,11 +26,26 @@ _STILL_LONGEST_SECONDS = 600.0
 long as the model is as sure as this of its species it is there, for ten minutes at most."""
 
 
+_ANOTHER_VOTES = 5
+_ANOTHER_SURE = 0.8
+_SAME_VOTES = 15
+"""Who comes when another one leaves is told by its species: by so many votes and so surely. If it
+is not by the last of these, it is the same bird."""
+
+
 @dataclass
 class _Bird:
-    """One before the camera: its votes, when it last moved, and when it was last looked for."""
+    """One before the camera.
+
+    Attributes:
+        ballot: the votes on it.
+        newer: those since it may have been another one; none while it is surely the same.
+        moved: when it was last seen to move.
+        looked: when it was last looked for where it had been.
+    """
 
     ballot: Ballot
+    newer: Ballot | None = None
     moved: float = 0.0
     looked: float = 0.0
 
@@ -70,34 +85,58 @@ class Watcher:
 
     def _watch(self, frame: Frame) -> Generator[Visit, None, None]:
         moving = self._tracker.update(frame.seconds, list(islice(self._find(frame), _MOST_REGIONS)))
-        for number, _ in moving:
-            if number not in self._birds:
-                ballot = Ballot(frame, self._classifier, self._weights)
-                self._birds[number] = _Bird(ballot)
-            self._birds[number].moved = frame.seconds
+        for seen in moving:
+            self._meet(seen, frame)
         looks = moving + self._may_sit(frame.seconds)
         if looks:
-            views = [View.of(frame, region, self._classifier) for _, region in looks]
+            views = [View.of(frame, seen.region, self._classifier) for seen in looks]
             answers = self._classifier.logits(np.stack([view.fitted for view in views]))
-            for (number, _), view, logits in zip(looks, views, answers, strict=True):
-                bird = self._birds[number]
-                if bird.moved < frame.seconds and not self._sits(number, logits, frame.seconds):
-                    continue
-                if bird.ballot.add(view, logits, frame.seconds):
-                    yield bird.ballot.visit(ended=False)
+            for seen, view, logits in zip(looks, views, answers, strict=True):
+                bird = self._birds[seen.number]
+                if bird.moved == frame.seconds or self._sits(seen.number, logits, frame.seconds):
+                    yield from self._vote(bird, view, logits, frame.seconds)
         for number in self._tracker.gone(frame.seconds):
             yield from self._ended(number)
 
-    def _may_sit(self, seconds: float) -> list[tuple[int, Region]]:
+    def _meet(self, seen: Seen, frame: Frame) -> None:
+        bird = self._birds.get(seen.number)
+        if bird is None:
+            bird = self._birds[seen.number] = _Bird(self._ballot(frame))
+        elif not seen.sure and bird.newer is None and bird.ballot.decided:
+            bird.newer = self._ballot(frame)
+        bird.moved = frame.seconds
+
+    def _ballot(self, frame: Frame) -> Ballot:
+        return Ballot(frame, self._classifier, self._weights)
+
+    def _vote(
+        self, bird: _Bird, view: View, logits: NDArray[np.float32], seconds: float
+    ) -> Generator[Visit, None, None]:
+        if bird.newer is None:
+            if bird.ballot.add(view, logits, seconds):
+                yield bird.ballot.visit(ended=False)
+            return
+        newer = bird.newer
+        newer.add(view, logits, seconds)
+        same = newer.decided and newer.leader == bird.ballot.leader
+        if same or newer.votes >= _SAME_VOTES:
+            bird.ballot.absorb(newer)
+            bird.newer = None
+        elif newer.decided and newer.votes >= _ANOTHER_VOTES and newer.probability >= _ANOTHER_SURE:
+            yield bird.ballot.visit(ended=True)
+            yield newer.visit(ended=False)
+            bird.ballot, bird.newer = newer, None
+
+    def _may_sit(self, seconds: float) -> list[Seen]:
         """Where birds that do not move just now were seen last, if it is time to look there."""
         looks = []
-        for number, region in self._tracker.unseen(seconds):
-            bird = self._birds[number]
+        for seen in self._tracker.unseen(seconds):
+            bird = self._birds[seen.number]
             since = seconds - max(bird.moved, bird.looked)
             recent = seconds - bird.moved < _STILL_LONGEST_SECONDS
             if bird.ballot.decided and recent and since >= _STILL_AFTER_SECONDS:
                 bird.looked = seconds
-                looks.append((number, region))
+                looks.append(seen)
         return looks
 
     def _sits(self, number: int, logits: NDArray[np.float32], seconds: float) -> bool:
@@ -109,6 +148,9 @@ class Watcher:
         return True
 
     def _ended(self, number: int) -> Generator[Visit, None, None]:
-        ballot = self._birds.pop(number).ballot
+        bird = self._birds.pop(number)
+        ballot = bird.ballot
+        if bird.newer is not None:
+            ballot.absorb(bird.newer)
         if ballot.votes >= _FEWEST_VOTES:
             yield ballot.visit(ended=True)

@@ -5,6 +5,7 @@ import socket
 import socketserver
 import time
 from base64 import b64encode
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 
@@ -17,10 +18,11 @@ HEAD = (
 
 
 class MjpegCamera:
-    """Sees one colour, twenty times a second.
+    """Sees one colour, or what it is told to, twenty times a second.
 
     Args:
         color: that it sees; may be changed while it runs.
+        sees: what it sees instead: gives the JPEG of the moment.
         port: to listen at; 0 for any that is free.
         password: without which it shows nothing to anyone but ``me``.
 
@@ -30,8 +32,15 @@ class MjpegCamera:
         silent: set, it keeps connections and says no more, as one that lost its power does.
     """
 
-    def __init__(self, color: str = "#d01010", port: int = 0, password: str = "") -> None:
+    def __init__(
+        self,
+        color: str = "#d01010",
+        port: int = 0,
+        password: str = "",
+        sees: Callable[[], bytes] | None = None,
+    ) -> None:
         self.color = color
+        self._sees = sees or self._color
         self.callers = 0
         self.silent = Event()
         self._password = password
@@ -74,9 +83,12 @@ class MjpegCamera:
                 caller.sendall(self._part())
             time.sleep(0.05)
 
-    def _part(self) -> bytes:
+    def _color(self) -> bytes:
         content = io.BytesIO()
         Image.new("RGB", (96, 64), self.color).save(content, "jpeg")
-        jpeg = content.getvalue()
+        return content.getvalue()
+
+    def _part(self) -> bytes:
+        jpeg = self._sees()
         head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
         return head.encode() + jpeg + b"\r\n"

@@ -124,6 +124,32 @@ def test_a_bird_that_left_without_a_trace_is_not_waited_for(
     assert visits[0].seconds == pytest.approx(0.9)
 
 
+def test_who_takes_the_place_of_another_is_another_visit(
+    watch: Callable[..., list[Visit]],
+) -> None:
+    """A jay that displaces a finch comes before the finch is given up."""
+    near = Region(60, 40, 140, 120)
+    visits = watch([{LEFT: RED}] * 20 + [{}] * 10 + [{near: BLUE}] * 20)
+
+    assert [(v.prediction.name, v.ended) for v in visits] == [
+        ("Northern Cardinal", False),
+        ("Northern Cardinal", True),
+        ("Indigo Bunting", False),
+        ("Indigo Bunting", True),
+    ]
+    assert visits[1].seconds == pytest.approx(1.9)
+    assert visits[3].start == START + timedelta(seconds=3)
+
+
+def test_who_is_out_of_sight_for_a_moment_is_the_same_visit(
+    watch: Callable[..., list[Visit]],
+) -> None:
+    near = Region(60, 40, 140, 120)
+    visits = [v for v in watch([{LEFT: RED}] * 20 + [{}] * 10 + [{near: RED}] * 20) if v.ended]
+
+    assert [(v.votes, v.seconds) for v in visits] == [(40, pytest.approx(4.9))]
+
+
 def test_who_is_never_decided_is_unknown_at_the_end(
     watch: Callable[..., list[Visit]], bundle: ModelBundle
 ) -> None:

@@ -1,0 +1,211 @@
+"""`birdedge classify --camera`: real birds before a real server, named once each, and kept."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from cameras.mjpeg import MjpegCamera
+from numpy.typing import NDArray
+from PIL import Image
+
+from birdedge.benchmarks.footage import Bird, Footage
+
+SwitchOn = Callable[..., MjpegCamera]
+Birdedge = Callable[..., subprocess.CompletedProcess[str]]
+
+FPS = 10
+PERCH = (0.55, 0.5)
+VISIT = [(-0.2, 0.3), PERCH, PERCH, PERCH, (1.2, 0.4)]
+
+
+@pytest.fixture(scope="module")
+def footage(shared: Path) -> Footage:
+    """A jay, a goldfinch and, eight seconds later, the jay again."""
+    video = cv2.VideoCapture(str(shared / "data" / "scenes" / "cockatoo.mp4"))
+    video.set(cv2.CAP_PROP_POS_FRAMES, 279)
+    read, bgr = video.read()
+    assert read
+    video.release()
+    scene = cv2.cvtColor(cv2.resize(bgr, (1280, 720)), cv2.COLOR_BGR2RGB)
+
+    def photo(species: str) -> NDArray[np.uint8]:
+        folder = shared / "data" / "cub100" / "test" / species
+        return np.asarray(Image.open(sorted(folder.iterdir())[0]).convert("RGB"))
+
+    birds = [
+        Bird("Blue Jay", photo("Blue_Jay"), 2.0, 5.0, VISIT, 0.35),
+        Bird("American Goldfinch", photo("American_Goldfinch"), 11.0, 5.0, VISIT, 0.3),
+        Bird("Blue Jay", photo("Blue_Jay"), 24.0, 5.0, VISIT[::-1], 0.25),
+    ]
+    return Footage(scene, birds, seconds=33, fps=FPS)
+
+
+@pytest.fixture(scope="module")
+def jpegs(footage: Footage) -> list[bytes]:
+    return [
+        cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
+        for _, pixels, _ in footage.frames()
+    ]
+
+
+@pytest.fixture
+def recording(footage: Footage, tmp_path: Path) -> Path:
+    path = tmp_path / "feeder.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (1280, 720))
+    for _, pixels, _ in footage.frames():
+        writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def watching(
+    environment: dict[str, str], tmp_path: Path
+) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `birdedge classify --camera` and let it run."""
+    started = []
+
+    def start(camera: str, *options: object) -> subprocess.Popen[str]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "birdedge", "classify", "--camera", camera,
+                 *map(str, options)],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+                env=environment,
+                # A shell's background job would not hear of it.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )
+        )  # fmt: skip
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def seen(birdedge: Birdedge, store: Path) -> list[dict]:
+    done = birdedge("sightings", "list", "--json", "--store", store)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.slow
+def test_visits_to_a_camera_that_restarts_are_kept(
+    birdedge: Birdedge,
+    watching: Callable[..., subprocess.Popen[str]],
+    mjpeg: SwitchOn,
+    jpegs: list[bytes],
+    tmp_path: Path,
+) -> None:
+    """The garden goes on while the camera is away, between the second bird and the third."""
+    start = time.monotonic() + 6.0  # until then, it looks at an empty garden
+
+    def now() -> float:
+        return time.monotonic() - start
+
+    def sees() -> bytes:
+        return jpegs[min(max(int(now() * FPS), 0), len(jpegs) - 1)]
+
+    camera = mjpeg(sees=sees)
+    process = watching(camera.url, "--store", tmp_path / "store")
+    while now() < 20.0:
+        time.sleep(0.1)
+    camera.off()
+    time.sleep(1.0)
+    mjpeg(port=camera.port, sees=sees)
+    while now() < 28.0:
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+
+    assert process.returncode == 0, err
+    assert " is back after " in err
+    birds = ["Blue Jay", "American Goldfinch", "Blue Jay"]
+    assert [line.split("%  ")[1].split("  (")[0] for line in out.splitlines()] == birds
+    sightings = seen(birdedge, tmp_path / "store")
+    assert [sighting["common_name"] for sighting in sightings] == birds
+    assert all(sighting["ended"] for sighting in sightings)
+    assert 3 < sightings[0]["seconds"] < 6
+    for sighting in sightings:
+        with Image.open(tmp_path / "store" / sighting["picture"]) as picture:
+            assert min(picture.size) > 100
+
+
+@pytest.mark.slow
+def test_a_recording_is_told_by_its_own_time_and_not_kept(
+    birdedge: Birdedge, recording: Path, tmp_path: Path
+) -> None:
+    lines = birdedge("classify", "--camera", recording)
+    objects = birdedge("classify", "--camera", recording, "--json", "--top-k", 2)
+
+    assert (lines.returncode, objects.returncode) == (0, 0)
+    first, second, third = lines.stdout.splitlines()
+    assert first.startswith(f"{recording} 0:02")
+    assert "Blue Jay" in first and "American Goldfinch" in second and "Blue Jay" in third
+    visits = [json.loads(line) for line in objects.stdout.splitlines()]
+    assert [visit["prediction"] for visit in visits] == [
+        "Cyanocitta cristata (Blue Jay)",
+        "Spinus tristis (American Goldfinch)",
+        "Cyanocitta cristata (Blue Jay)",
+    ]
+    assert 11 < visits[1]["seconds"] < 12
+    left, top, width, height = visits[0]["detections"][0]["bbox"]
+    assert 0 <= left < left + width <= 1 and 0 <= top < top + height <= 1
+    assert len(visits[0]["classifications"]["classes"]) == 2
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_visit_under_way_and_keeps_it(
+    birdedge: Birdedge,
+    watching: Callable[..., subprocess.Popen[str]],
+    mjpeg: SwitchOn,
+    jpegs: list[bytes],
+    tmp_path: Path,
+) -> None:
+    arrives = time.monotonic() + 6.0
+    camera = mjpeg(
+        sees=lambda: jpegs[45 if time.monotonic() > arrives else 0]  # it sits and stays
+    )
+    process = watching(camera.url, "--json", "--save-frames", "crops")
+    time.sleep(arrives - time.monotonic() + 4.0)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130, err
+    (visit,) = [json.loads(line) for line in out.splitlines()]
+    assert visit["prediction"] == "Cyanocitta cristata (Blue Jay)"
+    # Where a user's own things lie, for no store was named.
+    (sighting,) = seen(birdedge, tmp_path / "data" / "birdedge" / "sightings")
+    assert sighting["id"] == visit["id"]
+    (crop,) = (tmp_path / "crops").iterdir()
+    assert crop.name.endswith("-Blue_Jay.jpg")
+
+
+def test_what_cannot_go_together_is_told(birdedge: Birdedge) -> None:
+    for options, told in [
+        (["photo.jpg", "--store", "x"], "only visits to a --camera are kept"),
+        (["--camera", "0", "--store", "x", "--no-store"], "--no-store keeps nothing"),
+        (["--camera", "0", "--whole-frame", "--store", "x"], "only visits to a --camera"),
+    ]:
+        done = birdedge("classify", *options)
+        assert done.returncode == 2
+        assert told in " ".join(done.stderr.split())
+
+
+def test_a_store_that_cannot_be_used_is_told_before_watching(
+    birdedge: Birdedge, mjpeg: SwitchOn, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = birdedge("classify", "--camera", mjpeg().url, "--store", "file")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "cannot keep sightings in file" in done.stderr
