@@ -1,8 +1,6 @@
 """Birds are found where they are, and weather is not: real birds composed into real scenes."""
 
-import json
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -176,28 +174,3 @@ def test_regions_are_squares_within_the_frame(
         assert 0 <= region.top < region.bottom <= HEIGHT
         across, down = region.right - region.left, region.bottom - region.top
         assert abs(across - down) <= 2 or down == HEIGHT
-
-
-def test_classify_names_what_moves_in_a_video(
-    birdedge: Callable[..., subprocess.CompletedProcess[str]],
-    scene: NDArray[np.uint8],
-    photos: dict[str, NDArray[np.uint8]],
-    tmp_path: Path,
-) -> None:
-    bird = Bird("Blue_Jay", photos["Blue_Jay"], 1.0, 5.0, VISIT, 0.35)
-    writer = cv2.VideoWriter(
-        str(tmp_path / "feeder.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 10, (WIDTH, HEIGHT)
-    )
-    for _, pixels, _ in Footage(scene, [bird], seconds=7).frames():
-        writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    writer.release()
-
-    done = birdedge("classify", "--camera", "feeder.mp4", "--json")
-
-    assert done.returncode == 0, done.stderr
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    perched = [line for line in lines if 2.4 < line["seconds"] < 4.6]
-    named = [line["prediction"] for line in perched]
-    assert named.count("Cyanocitta cristata (Blue Jay)") > 0.7 * len(named) > 10
-    left, top, width, height = perched[0]["detections"][0]["bbox"]
-    assert left < PERCH[0] < left + width and top < PERCH[1] < top + height

@@ -23,19 +23,26 @@ _STANDARD = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0"
 
 _COLUMNS = {
     "deployments": (
-        "deploymentID", "locationName", "latitude", "longitude", "deploymentStart",
-        "deploymentEnd", "cameraID",
+        "deploymentID", "locationID", "locationName", "latitude", "longitude",
+        "coordinateUncertainty", "deploymentStart", "deploymentEnd", "setupBy", "cameraID",
+        "cameraModel", "cameraDelay", "cameraHeight", "cameraDepth", "cameraTilt",
+        "cameraHeading", "detectionDistance", "timestampIssues", "baitUse", "featureType",
+        "habitat", "deploymentGroups", "deploymentTags", "deploymentComments",
     ),
     "media": (
         "mediaID", "deploymentID", "captureMethod", "timestamp", "filePath", "filePublic",
-        "fileName", "fileMediatype", "favorite",
+        "fileName", "fileMediatype", "exifData", "favorite", "mediaComments",
     ),
     "observations": (
-        "observationID", "deploymentID", "eventID", "eventStart", "eventEnd", "observationLevel",
-        "observationType", "scientificName", "count", "classificationMethod", "classifiedBy",
-        "classificationTimestamp", "classificationProbability", "observationComments",
+        "observationID", "deploymentID", "mediaID", "eventID", "eventStart", "eventEnd",
+        "observationLevel", "observationType", "cameraSetupType", "scientificName", "count",
+        "lifeStage", "sex", "behavior", "individualID", "individualPositionRadius",
+        "individualPositionAngle", "individualSpeed", "bboxX", "bboxY", "bboxWidth", "bboxHeight",
+        "classificationMethod", "classifiedBy", "classificationTimestamp",
+        "classificationProbability", "observationTags", "observationComments",
     ),
 }  # fmt: skip
+"""All of them, in the standard's order, for validators compare them one by one."""
 
 
 def export(sightings: Sequence[Sighting], site: Site, store: Path, out: Path) -> None:
