@@ -1,6 +1,7 @@
 """Pictures to predictions: a bundle's model, loaded and asked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +14,9 @@ from .errors import BackendError, BundleError
 from .golden import model_input
 from .predictions import Prediction, predict, softmax
 
+Weights = Callable[[datetime], NDArray[np.float32]]
+"""How common each species is at a time, ``[classes]``, from 0 to 1."""
+
 
 class Classifier:
     """A bundle's model, loaded and ready.
@@ -22,6 +26,7 @@ class Classifier:
         target: one of its targets, or ``auto`` for the fastest on this machine.
         threads: threads per inference; as many as there are cores, up to four, if not given.
         threshold: instead of the bundle's own unknown threshold.
+        weights: how common species are at a time; all alike if not given.
 
     Raises:
         BundleError: the bundle has no such target.
@@ -35,11 +40,13 @@ class Classifier:
         target: str = "auto",
         threads: int | None = None,
         threshold: float | None = None,
+        weights: Weights | None = None,
     ) -> None:
         threads = threads or default_threads()
         manifest = bundle.manifest
         self.bundle = bundle
         self.target = _fastest(bundle, threads) if target == "auto" else target
+        self.weights = weights
         self.threshold = manifest.unknown_threshold if threshold is None else threshold
         files = bundle.target_files(self.target)
         self._spec = manifest.targets[self.target]
@@ -59,7 +66,8 @@ class Classifier:
         Raises:
             BackendError: the engine failed, or gave values that are not finite.
         """
-        return [self.decide(row) for row in self.logits(np.stack(pictures))]
+        weights = self.weights and self.weights(datetime.now(UTC))
+        return [self.decide(row, weights) for row in self.logits(np.stack(pictures))]
 
     def decide(
         self, logits: NDArray[np.float32], weights: NDArray[np.float32] | None = None

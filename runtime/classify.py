@@ -33,6 +33,7 @@ class ClassifyOptions:
     threads: int | None
     top_k: int
     threshold: float | None
+    species: Path | None
     camera: str | None
     find_regions: FindRegions | None
     frames: int | None
@@ -50,7 +51,12 @@ def run(options: ClassifyOptions) -> int:
     """
     tell_what_is_logged()
     classifier = load_classifier(
-        options.model, options.labels, options.target, options.threads, options.threshold
+        options.model,
+        options.labels,
+        options.target,
+        options.threads,
+        options.threshold,
+        options.species,
     )
     sources = expand(options.sources)
     endless = options.camera is not None or any(holds_frames(source) for source in sources)

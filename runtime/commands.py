@@ -71,6 +71,16 @@ def classify_command(
             help="Below this probability say unknown; the bundle's own if not given.",
         ),
     ] = None,
+    species: Annotated[
+        Path | None,
+        typer.Option(
+            "--species",
+            envvar="BIRDEDGE_SPECIES",
+            metavar="FILE",
+            help="What occurs here: a species a line, alone or with a weight from 0 to 1, or "
+            "twelve, January first; * for all others.",
+        ),
+    ] = None,
     camera: Annotated[
         str | None,
         typer.Option(
@@ -160,7 +170,8 @@ def classify_command(
     if follow and not no_store and camera is not None and not is_recording(camera):
         store = store or default_store()
     options = ClassifyOptions(
-        sources or [], model, labels, target, threads, top_k, threshold, camera, find_regions,
+        sources or [], model, labels, target, threads, top_k, threshold, species, camera,
+        find_regions,
         frames, seconds, save_frames, store, as_json,
     )  # fmt: skip
     try:

@@ -17,6 +17,10 @@ class BundleError(BirdedgeError):
     """A model bundle is missing, incomplete, tampered with, or inconsistent."""
 
 
+class OccurrenceError(BirdedgeError):
+    """A list of the species that occur somewhere cannot be used."""
+
+
 class StoreError(BirdedgeError):
     """Sightings cannot be kept or read: no such folder, a later format, nothing of that name."""
 

@@ -57,6 +57,14 @@ class Label(BaseModel):
         return cls(scientific_name=line)
 
 
+def names_of(label: Label) -> list[str]:
+    """What people may call a species, in lower case; the background has no name."""
+    if label.is_background:
+        return []
+    names = (label.common_name, label.scientific_name, label.ebird_code, str(label))
+    return [name.lower() for name in names if name]
+
+
 def read_labels(path: Path) -> list[Label]:
     """Read a labels file: one ``Scientific name (Common name)`` a line, in class order.
 

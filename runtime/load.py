@@ -15,6 +15,7 @@ def load_classifier(
     target: str = "auto",
     threads: int | None = None,
     threshold: float | None = None,
+    species: Path | None = None,
 ) -> Classifier:
     """Load a bundle, check it, and make it ready.
 
@@ -24,15 +25,23 @@ def load_classifier(
         target: one of its targets, or ``auto`` for the fastest on this machine.
         threads: threads per inference.
         threshold: instead of the bundle's own unknown threshold.
+        species: a list of what occurs; see `read_occurrence`.
 
     Raises:
+        OccurrenceError: the list of species is of no use.
         BundleError: the bundle is damaged, or the labels are not as many as its classes.
         BackendError: no engine here can run it.
     """
     bundle = ModelBundle.load(Path(model))
     if labels is not None:
         bundle = _renamed(bundle, labels)
-    return Classifier(bundle, target, threads, threshold)
+    weights = None
+    if species is not None:
+        # For the few who have a list; a short run has no need of it.
+        from .occurrence import read_occurrence
+
+        weights = read_occurrence(species, bundle.manifest.labels)
+    return Classifier(bundle, target, threads, threshold, weights)
 
 
 def _renamed(bundle: ModelBundle, labels: Path) -> ModelBundle:

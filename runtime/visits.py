@@ -1,6 +1,5 @@
 """One bird's stay before the camera: seen in many frames, named once."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -17,9 +16,6 @@ from .sources.opencv import cv2
 
 _STABLE_VOTES = 3
 """So many votes in a row that change nothing, and a visit is decided."""
-
-Weights = Callable[[datetime], NDArray[np.float32]]
-"""How common each species is at a time, ``[classes]``, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +110,9 @@ class Ballot:
     Args:
         frame: the first that shows it.
         classifier: what named the views.
-        weights: how common species are; all alike if not given.
     """
 
-    def __init__(self, frame: Frame, classifier: Classifier, weights: Weights | None) -> None:
+    def __init__(self, frame: Frame, classifier: Classifier) -> None:
         self.votes = 0
         self.decided = False
         self._id = uuid4().hex
@@ -125,7 +120,7 @@ class Ballot:
         self._start = frame.captured_at
         self._from = self._until = frame.seconds
         self._classifier = classifier
-        self._weights = None if weights is None else weights(frame.captured_at)
+        self._weights = classifier.weights and classifier.weights(frame.captured_at)
         self._sum: NDArray[np.float64] | None = None
         self._total = 0.0
         self._leader: Label | None = None

@@ -30,7 +30,12 @@ def watch(options: ClassifyOptions) -> int:
     assert options.camera is not None and options.find_regions is not None
     tell_what_is_logged()
     classifier = load_classifier(
-        options.model, options.labels, options.target, options.threads, options.threshold
+        options.model,
+        options.labels,
+        options.target,
+        options.threads,
+        options.threshold,
+        options.species,
     )
     model_id = classifier.bundle.manifest.id
     printer: VisitPrinter = (

@@ -11,7 +11,7 @@ from .classifier import Classifier
 from .regions import FindRegions
 from .sources import Frame
 from .tracks import Seen, Tracker
-from .visits import Ballot, View, Visit, Weights
+from .visits import Ballot, View, Visit
 
 _FEWEST_VOTES = 3
 """What shows in fewer frames is a gust or a leaf more often than a bird."""
@@ -56,7 +56,6 @@ class Watcher:
     Args:
         classifier: what names them.
         find: where in a frame to look.
-        weights: how common species are; all alike if not given.
         patience: seconds after which a bird that is not seen has left.
     """
 
@@ -64,12 +63,10 @@ class Watcher:
         self,
         classifier: Classifier,
         find: FindRegions,
-        weights: Weights | None = None,
         patience: float = 3.0,
     ) -> None:
         self._classifier = classifier
         self._find = find
-        self._weights = weights
         self._tracker = Tracker(patience)
         self._birds: dict[int, _Bird] = {}
 
@@ -107,7 +104,7 @@ class Watcher:
         bird.moved = frame.seconds
 
     def _ballot(self, frame: Frame) -> Ballot:
-        return Ballot(frame, self._classifier, self._weights)
+        return Ballot(frame, self._classifier)
 
     def _vote(
         self, bird: _Bird, view: View, logits: NDArray[np.float32], seconds: float

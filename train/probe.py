@@ -50,12 +50,34 @@ def fit_classifier(
         CheckpointError: the network does not end in a single linear layer.
     """
     classifier = classifier_of(network)
-    features, labels = _features(network, batches)
+    features, labels = pooled_features(network, batches)
+    weight, bias = fit_linear(features, labels, classifier.out_features, weight_decay)
+    with torch.no_grad():
+        classifier.weight.copy_(weight)
+        classifier.bias.copy_(bias)
+        right = classifier(features).argmax(dim=1) == labels
+    return float(right.float().mean())
+
+
+def fit_linear(
+    features: Tensor, labels: Tensor, classes: int, weight_decay: float = 0.03
+) -> tuple[Tensor, Tensor]:
+    """Multinomial logistic regression on features ``[photos, width]``, by L-BFGS.
+
+    Args:
+        features: of each photo.
+        labels: class numbers ``[photos]``.
+        classes: how many there are.
+        weight_decay: see `Probe`.
+
+    Returns:
+        Weights ``[classes, width]`` and bias ``[classes]``.
+    """
     # On features of unit variance one weight decay suits every network.
     mean, std = features.mean(dim=0), features.std(dim=0).clamp(min=1e-6)
     scaled = (features - mean) / std
-    weight = torch.zeros_like(classifier.weight, requires_grad=True)
-    bias = torch.zeros_like(classifier.bias, requires_grad=True)
+    weight = torch.zeros(classes, features.shape[1], requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=True)
     solver = torch.optim.LBFGS(
         [weight, bias], max_iter=300, tolerance_change=1e-7, line_search_fn="strong_wolfe"
     )
@@ -69,14 +91,11 @@ def fit_classifier(
 
     solver.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
-        classifier.weight.copy_(weight / std)
-        classifier.bias.copy_(bias - (weight / std) @ mean)
-        right = (scaled @ weight.T + bias).argmax(dim=1) == labels
-    return float(right.float().mean())
+        return weight / std, bias - (weight / std) @ mean
 
 
 @torch.no_grad()
-def _features(
+def pooled_features(
     network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]
 ) -> tuple[Tensor, Tensor]:
     """Pooled features ``[photos, width]`` and class numbers ``[photos]``."""

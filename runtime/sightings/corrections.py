@@ -6,7 +6,7 @@ from datetime import datetime
 from difflib import get_close_matches
 
 from ..errors import StoreError
-from ..labels import Label
+from ..labels import Label, names_of
 from . import Correction
 
 _BINOMIAL = re.compile(r"[A-Z][a-z-]+ [a-z-]+( sp\.)?|[A-Z][a-z]+ sp\.")
@@ -26,12 +26,7 @@ def correction_of(species: str | None, labels: Sequence[Label], now: datetime) -
     """
     if species is None:
         return Correction(None, "", None, now)
-    known = {
-        name.lower(): label
-        for label in labels
-        for name in (label.common_name, label.scientific_name, label.ebird_code, str(label))
-        if name and not label.is_background
-    }
+    known = {name: label for label in labels for name in names_of(label)}
     label = known.get(species.strip().lower())
     if label is None:
         label = Label.parse(species)

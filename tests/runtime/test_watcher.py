@@ -26,9 +26,7 @@ Birds = dict[Region, str]
 def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
     """Visits that come of birds frame by frame, ten frames a second; gray where none is."""
 
-    def run(
-        scenes: Sequence[Birds], classifier: Classifier = classifier, **options: object
-    ) -> list[Visit]:
+    def run(scenes: Sequence[Birds], classifier: Classifier = classifier) -> list[Visit]:
         moving: list[Birds] = []
 
         def frames() -> Iterator[Frame]:
@@ -43,7 +41,7 @@ def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
                 taken = START + timedelta(seconds=seconds)
                 yield Frame(pixels, taken, "garden", number, seconds)
 
-        watcher = Watcher(classifier, lambda frame: list(moving[frame.number]), **options)
+        watcher = Watcher(classifier, lambda frame: list(moving[frame.number]))
         return list(watcher.visits(frames()))
 
     return run
@@ -94,7 +92,7 @@ def test_a_sharp_view_outweighs_blurred_ones(classifier: Classifier) -> None:
         return View(START, (320, 160), LEFT, np.zeros((side, side, 3), np.uint8), fitted)
 
     frame = Frame(np.zeros((2, 2, 3), np.uint8), START, "garden", 0, 0.0)
-    ballot = Ballot(frame, classifier, None)
+    ballot = Ballot(frame, classifier)
     ballot.add(view(2, 32), np.asarray([9, 0, 0], np.float32), 0.0)
     ballot.add(view(2, 32), np.asarray([9, 0, 0], np.float32), 0.1)
     ballot.add(view(80, 32), np.asarray([0, 0, 9], np.float32), 0.2)
@@ -164,14 +162,14 @@ def test_who_is_never_decided_is_unknown_at_the_end(
 def test_what_occurs_there_is_minded_and_what_was_seen_is_kept(
     watch: Callable[..., list[Visit]], bundle: ModelBundle
 ) -> None:
-    doubtful = Classifier(bundle, threads=1, threshold=0.5)
     asked: list[datetime] = []
 
     def weights(moment: datetime) -> np.ndarray:
         asked.append(moment)
         return np.asarray([0, 1, 1], np.float32)
 
-    (visit,) = watch([{LEFT: RED}] * 10, classifier=doubtful, weights=weights)
+    doubtful = Classifier(bundle, threads=1, threshold=0.5, weights=weights)
+    (visit,) = watch([{LEFT: RED}] * 10, classifier=doubtful)
 
     assert visit.prediction.name == "unknown"
     assert visit.unweighted.name == "Northern Cardinal"
