@@ -40,6 +40,8 @@ class ClassifyOptions:
     seconds: float | None
     save_frames: Path | None
     store: Path | None
+    mqtt: str | None
+    webhooks: list[str]
     as_json: bool
 
 

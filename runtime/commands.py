@@ -128,6 +128,25 @@ def classify_command(
             help="Keep the visits to a camera in this folder; a user's own if not given.",
         ),
     ] = None,
+    mqtt: Annotated[
+        str | None,
+        typer.Option(
+            "--mqtt",
+            envvar="BIRDEDGE_MQTT",
+            metavar="URL",
+            help="Tell a broker of visits: mqtt://user:password@host/prefix; Home Assistant finds "
+            "the last bird there.",
+        ),
+    ] = None,
+    webhooks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--webhook",
+            envvar="BIRDEDGE_WEBHOOK",
+            metavar="URL",
+            help="Post each visit there as JSON; may be given again.",
+        ),
+    ] = None,
     no_store: Annotated[bool, typer.Option("--no-store", help="Keep nothing.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line instead of a table.")
@@ -159,6 +178,9 @@ def classify_command(
         raise typer.BadParameter("it is a number of seconds", param_hint="--seconds")
 
     find_regions, follow = _where_to_look(camera, whole_frame, zones or [], roi)
+    if not follow and (mqtt or webhooks):
+        hint = "--mqtt" if mqtt else "--webhook"
+        raise typer.BadParameter("only visits to a --camera are told", param_hint=hint)
     if store is not None and (no_store or not follow):
         what = "--no-store keeps nothing" if no_store else "only visits to a --camera are kept"
         raise typer.BadParameter(what, param_hint="--store")
@@ -172,7 +194,7 @@ def classify_command(
     options = ClassifyOptions(
         sources or [], model, labels, target, threads, top_k, threshold, species, camera,
         find_regions,
-        frames, seconds, save_frames, store, as_json,
+        frames, seconds, save_frames, store, mqtt, webhooks or [], as_json,
     )  # fmt: skip
     try:
         if follow:

@@ -21,6 +21,10 @@ class OccurrenceError(BirdedgeError):
     """A list of the species that occur somewhere cannot be used."""
 
 
+class NotifyError(BirdedgeError):
+    """Whoever is to be told of visits cannot be: no such kind of address."""
+
+
 class StoreError(BirdedgeError):
     """Sightings cannot be kept or read: no such folder, a later format, nothing of that name."""
 

@@ -18,12 +18,7 @@ class VisitPrinter(Protocol):
 
 
 class VisitJson:
-    """One JSON object a visit, with the keys that pictures have.
-
-    ``seconds`` is when it began, since the source did. A visit adds ``id``, ``start``, ``end`` (in
-    UTC), ``votes`` and, where it differs, what it was ``unweighted``; ``captured_at`` and
-    ``detections`` are those of its best view.
-    """
+    """One JSON object a visit; see `as_line`."""
 
     def __init__(self, model_version: str, top_k: int) -> None:
         self._model_version = model_version
@@ -31,22 +26,32 @@ class VisitJson:
 
     def add(self, visit: Visit) -> None:
         """Write one line."""
-        box = [round(share, 4) for share in visit.best.box]
-        line: dict[str, Any] = {
-            "filepath": visit.source,
-            "id": visit.id,
-            "seconds": round(visit.since, 3),
-            "start": visit.start.isoformat(),
-            "end": visit.end.isoformat(),
-            "votes": visit.votes,
-            "captured_at": visit.best.captured_at.isoformat(),
-            **classified(visit.prediction, self._top_k, [{**ANIMAL, "bbox": box}]),
-        }
-        if visit.unweighted.answer != visit.prediction.answer:
-            line["unweighted"] = str(visit.unweighted.name)
-        line["model_version"] = self._model_version
+        line = as_line(visit, self._model_version, self._top_k)
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+
+
+def as_line(visit: Visit, model_version: str, top_k: int) -> dict[str, Any]:
+    """A visit for programs, with the keys that pictures have.
+
+    ``seconds`` is when it began, since the source did. A visit adds ``id``, ``start``, ``end`` (in
+    UTC), ``votes`` and, where it differs, what it was ``unweighted``; ``captured_at`` and
+    ``detections`` are those of its best view.
+    """
+    box = [round(share, 4) for share in visit.best.box]
+    line: dict[str, Any] = {
+        "filepath": visit.source,
+        "id": visit.id,
+        "seconds": round(visit.since, 3),
+        "start": visit.start.isoformat(),
+        "end": visit.end.isoformat(),
+        "votes": visit.votes,
+        "captured_at": visit.best.captured_at.isoformat(),
+        **classified(visit.prediction, top_k, [{**ANIMAL, "bbox": box}]),
+    }
+    if visit.unweighted.answer != visit.prediction.answer:
+        line["unweighted"] = visit.unweighted.name
+    return line | {"model_version": model_version}
 
 
 class VisitLines:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from .classify import ClassifyOptions, save_picture
 from .load import load_classifier
+from .notify import Notifier
 from .sightings.recorder import Recorder
 from .sources.cameras import camera_frames, is_recording
 from .stopping import stopped_by_signals
@@ -49,15 +50,12 @@ def watch(options: ClassifyOptions) -> int:
         frames = closing_.enter_context(
             closing(camera_frames(options.camera, options.seconds, stop))
         )
-        recorder = Recorder(options.store, model_id) if options.store else None
-        if recorder is not None:
-            closing_.callback(recorder.close)
-            say(f"sightings are kept in {options.store}")
+        told = _told(options, model_id, closing_)
         count = 0
         watcher = Watcher(classifier, options.find_regions)
         for visit in watcher.visits(islice(frames, options.frames)):
-            if recorder is not None:
-                recorder.take(visit)
+            for each in told:
+                each.take(visit)
             if visit.ended:
                 count += 1
                 printer.add(visit)
@@ -66,3 +64,22 @@ def watch(options: ClassifyOptions) -> int:
                     name = visit.prediction.name
                     save_picture(picture, options.save_frames, count, visit.source, name)
     return INTERRUPTED if stop.by == signal.SIGINT else 0
+
+
+def _told(options: ClassifyOptions, model_id: str, closing_: ExitStack) -> list[Notifier]:
+    """Who is told of visits: the store, a broker, webhooks; each is closed at the end."""
+    told: list[Notifier] = []
+    if options.store is not None:
+        told.append(Recorder(options.store, model_id))
+        say(f"sightings are kept in {options.store}")
+    if options.mqtt is not None:
+        from .notify.mqtt import Mqtt
+
+        told.append(Mqtt(options.mqtt, model_id))
+    for url in options.webhooks:
+        from .notify.webhook import Webhook
+
+        told.append(Webhook(url, model_id))
+    for each in told:
+        closing_.callback(each.close)
+    return told

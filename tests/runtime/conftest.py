@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -17,10 +18,12 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from visitors import MORNING, make_visit
 
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.importer import import_model
+from birdedge.runtime.visits import Visit
 
 SIZE = 32
 RED, GREEN, BLUE = "#d01010", "#10d010", "#1010d0"
@@ -240,3 +243,13 @@ def birdedge(
         return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 
     return call
+
+
+@pytest.fixture
+def visit() -> Callable[..., Visit]:
+    return make_visit
+
+
+@pytest.fixture
+def minutes() -> Callable[[float], datetime]:
+    return lambda count: MORNING + timedelta(minutes=count)

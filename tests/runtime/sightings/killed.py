@@ -12,9 +12,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from conftest import make_visit
+from visitors import make_visit
 
 from birdedge.runtime.sightings.recorder import Recorder
 

@@ -1,11 +1,9 @@
 """Visits as a camera has them, without the camera."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import numpy as np
-import pytest
 
 from birdedge.runtime.labels import Label
 from birdedge.runtime.predictions import Candidate, Prediction
@@ -44,13 +42,3 @@ def make_visit(
     return Visit(
         id_ or uuid4().hex, source, start, 0.0, seconds, prediction, prediction, 9, view, ended
     )
-
-
-@pytest.fixture
-def visit() -> Callable[..., Visit]:
-    return make_visit
-
-
-@pytest.fixture
-def minutes() -> Callable[[float], datetime]:
-    return lambda count: MORNING + timedelta(minutes=count)

@@ -1,0 +1,176 @@
+"""MQTT, for home automation: events, the last bird and its picture, found by Home Assistant.
+
+Topics, below a prefix: ``available`` (``online``, or ``offline`` by last will), ``events`` (JSON),
+``last`` (the latest ended visit, JSON, retained), ``present`` (``ON`` while a bird is there,
+retained), ``picture`` (JPEG, retained). Home Assistant's discovery messages are retained too, and
+sent again at each connection: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery.
+"""
+
+import json
+import logging
+import re
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from ..errors import NotifyError
+from ..sightings.pictures import encoded
+from ..sources import without_credentials
+from ..visits import Visit
+from . import event
+
+_WAITING = 1000
+"""Messages that wait while the broker is away; the memory that they take is a few megabytes."""
+
+_KEEP_ALIVE_SECONDS = 30
+_LONGEST_PAUSE_SECONDS = 60
+_LAST_WORDS_SECONDS = 2.0
+
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+_log = logging.getLogger(__name__)
+
+
+class Mqtt:
+    """Tells a broker. One that is away, now or later, is tried until it is there.
+
+    Args:
+        url: ``mqtt://user:password@host:1883/prefix``, or ``mqtts`` with TLS; the prefix is
+            ``birdedge`` if not given.
+        model_id: of the bundle that names the birds.
+
+    Raises:
+        NotifyError: it is no such address.
+    """
+
+    def __init__(self, url: str, model_id: str) -> None:
+        parts = urlsplit(url)
+        try:
+            port = parts.port or _PORTS[parts.scheme]
+            host = parts.hostname or ""
+            if not host:
+                raise ValueError
+        except (KeyError, ValueError) as error:
+            raise NotifyError(
+                f"{without_credentials(url)!r} is no broker; mqtt://host, or "
+                "mqtts://user:password@host:8883/prefix, would be"
+            ) from error
+        self._name = without_credentials(url)
+        self._model_id = model_id
+        self._prefix = unquote(parts.path).strip("/") or "birdedge"
+        self._present: set[str] = set()
+        self._told_full = False
+        self._client = client = paho.Client(CallbackAPIVersion.VERSION2)
+        if parts.scheme == "mqtts":
+            client.tls_set()
+        if parts.username:
+            client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
+        client.will_set(self._topic("available"), "offline", qos=1, retain=True)
+        client.max_queued_messages_set(_WAITING)
+        client.reconnect_delay_set(1, _LONGEST_PAUSE_SECONDS)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = lambda *_: self._away("out of reach")
+        client.on_disconnect = self._on_disconnect
+        self._connected: bool | None = None
+        client.connect_async(host, port, keepalive=_KEEP_ALIVE_SECONDS)
+        client.loop_start()
+
+    def take(self, visit: Visit) -> None:
+        """Publish a visit; while the broker is away, all but its picture waits."""
+        told = event(visit, self._model_id)
+        self._publish("events", json.dumps(told, ensure_ascii=False))
+        if visit.ended:
+            self._present.discard(visit.id)
+            self._publish("last", json.dumps(told, ensure_ascii=False), retain=True)
+            if self._client.is_connected():
+                self._publish("picture", encoded(visit.best.pixels), retain=True)
+        else:
+            self._present.add(visit.id)
+        self._publish("present", "ON" if self._present else "OFF", retain=True)
+
+    def close(self) -> None:
+        """Say good-bye."""
+        if self._client.is_connected():
+            self._publish("present", "OFF", retain=True)
+            last = self._client.publish(self._topic("available"), "offline", qos=1, retain=True)
+            if last.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                last.wait_for_publish(_LAST_WORDS_SECONDS)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _publish(self, name: str, payload: str | bytes, *, retain: bool = False) -> None:
+        info = self._client.publish(self._topic(name), payload, qos=1, retain=retain)
+        if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+            if not self._told_full:
+                _log.error(
+                    "%s is away too long; no more than %d messages wait", self._name, _WAITING
+                )
+            self._told_full = True
+
+    def _topic(self, name: str) -> str:
+        return f"{self._prefix}/{name}"
+
+    def _on_connect(self, *arguments: Any) -> None:
+        reason = arguments[3]
+        if reason.is_failure:
+            self._away(str(reason).lower())
+            return
+        if self._connected is False:
+            _log.warning("%s is back", self._name)
+        self._connected = True
+        self._told_full = False
+        for topic, configuration in self._discovery().items():
+            self._client.publish(topic, json.dumps(configuration), qos=1, retain=True)
+        self._publish("available", "online", retain=True)
+
+    def _on_disconnect(self, *arguments: Any) -> None:
+        if arguments[3].is_failure:
+            self._away("lost")
+
+    def _away(self, why: str) -> None:
+        """Tell it once; it is tried for as long as it takes."""
+        if self._connected is not False:
+            _log.warning("%s: %s; trying again until it is back", self._name, why)
+        self._connected = False
+
+    def _discovery(self) -> dict[str, dict[str, Any]]:
+        """Home Assistant's entities, by topic."""
+        node = re.sub(r"[^A-Za-z0-9_-]+", "_", self._prefix)
+        common = {
+            "availability_topic": self._topic("available"),
+            "device": {
+                "identifiers": [f"birdedge_{node}"],
+                "name": f"Birds ({self._prefix})" if self._prefix != "birdedge" else "Birds",
+                "manufacturer": "birdedge",
+                "model": self._model_id,
+            },
+        }
+        entities: dict[str, tuple[str, dict[str, Any]]] = {
+            "last": ("sensor", {
+                "name": "Last bird",
+                "icon": "mdi:bird",
+                "state_topic": self._topic("last"),
+                "value_template": "{{ value_json.common_name }}",
+                "json_attributes_topic": self._topic("last"),
+            }),
+            "present": ("binary_sensor", {
+                "name": "Bird present",
+                "device_class": "occupancy",
+                "state_topic": self._topic("present"),
+            }),
+            "picture": ("image", {
+                "name": "Last picture",
+                "image_topic": self._topic("picture"),
+                "content_type": "image/jpeg",
+            }),
+        }  # fmt: skip
+        return {
+            f"homeassistant/{component}/{node}/{name}/config": {
+                **configuration,
+                **common,
+                "unique_id": f"birdedge_{node}_{name}",
+            }
+            for name, (component, configuration) in entities.items()
+        }
