@@ -161,6 +161,9 @@ def classify_command(
     """
     from .gather import is_live
 
+    if not sources and camera is None:
+        # Of a service: on the command line all would see the password in an address.
+        camera = os.environ.get("BIRDEDGE_CAMERA")
     if camera is None and sources is not None and len(sources) == 1 and is_live(sources[0]):
         camera, sources = sources[0], None
     if not sources and camera is None:

@@ -25,6 +25,10 @@ class NotifyError(BirdedgeError):
     """Whoever is to be told of visits cannot be: no such kind of address."""
 
 
+class ServiceError(BirdedgeError):
+    """The service cannot be installed or asked: no systemd, no right to do so."""
+
+
 class StoreError(BirdedgeError):
     """Sightings cannot be kept or read: no such folder, a later format, nothing of that name."""
 

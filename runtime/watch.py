@@ -1,17 +1,21 @@
 """What `birdedge classify --camera` does where birds move: a line and a sighting for each visit."""
 
 import signal
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from itertools import islice
 
 from PIL import Image
 
 from .classify import ClassifyOptions, save_picture
+from .cooling import cooled
 from .load import load_classifier
 from .notify import Notifier
 from .sightings.recorder import Recorder
+from .sources import Frame
 from .sources.cameras import camera_frames, is_recording
 from .stopping import stopped_by_signals
+from .supervision import Supervisor
 from .telling import say, tell_what_is_logged
 from .visit_lines import VisitJson, VisitLines, VisitPrinter
 from .watcher import Watcher
@@ -53,7 +57,10 @@ def watch(options: ClassifyOptions) -> int:
         told = _told(options, model_id, closing_)
         count = 0
         watcher = Watcher(classifier, options.find_regions)
-        for visit in watcher.visits(islice(frames, options.frames)):
+        watched: Iterator[Frame] = islice(frames, options.frames)
+        if not is_recording(options.camera):
+            watched = _supervised(cooled(watched), lambda: count)
+        for visit in watcher.visits(watched):
             for each in told:
                 each.take(visit)
             if visit.ended:
@@ -64,6 +71,15 @@ def watch(options: ClassifyOptions) -> int:
                     name = visit.prediction.name
                     save_picture(picture, options.save_frames, count, visit.source, name)
     return INTERRUPTED if stop.by == signal.SIGINT else 0
+
+
+def _supervised(frames: Iterable[Frame], count: Callable[[], int]) -> Iterator[Frame]:
+    """Frames, of which systemd is told: one that asks for the next has done with the last."""
+    supervisor = Supervisor()
+    for frame in frames:
+        supervisor.alive(f"{count():,} visits, {frame.number + 1:,} frames")
+        yield frame
+    supervisor.stopping()
 
 
 def _told(options: ClassifyOptions, model_id: str, closing_: ExitStack) -> list[Notifier]:

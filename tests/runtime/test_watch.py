@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from birdedge.benchmarks.footage import Bird, Footage
+from birdedge.runtime.service import unit
 
 SwitchOn = Callable[..., MjpegCamera]
 Birdedge = Callable[..., subprocess.CompletedProcess[str]]
@@ -70,16 +73,15 @@ def recording(footage: Footage, tmp_path: Path) -> Path:
 def watching(
     environment: dict[str, str], tmp_path: Path
 ) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start `birdedge classify --camera` and let it run."""
+    """Start `birdedge classify` and let it run."""
     started = []
 
-    def start(camera: str, *options: object) -> subprocess.Popen[str]:
+    def start(*options: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "birdedge", "classify", "--camera", camera,
-                 *map(str, options)],
+                [sys.executable, "-m", "birdedge", "classify", *map(str, options)],
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-                env=environment,
+                env=environment | (env or {}),
                 # A shell's background job would not hear of it.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
@@ -95,6 +97,15 @@ def watching(
 def seen(birdedge: Birdedge, store: Path) -> list[dict]:
     done = birdedge("sightings", "list", "--json", "--store", store)
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def heard(systemd: socket.socket) -> bytes:
+    """All that was told since."""
+    told = b""
+    with suppress(BlockingIOError):
+        while True:
+            told += systemd.recv(1000)
+    return told
 
 
 @pytest.mark.slow
@@ -115,9 +126,18 @@ def test_visits_to_a_camera_that_restarts_are_kept(
         return jpegs[min(max(int(now() * FPS), 0), len(jpegs) - 1)]
 
     camera = mjpeg(sees=sees)
-    process = watching(camera.url, "--store", tmp_path / "store")
+    # The service's own command line: the address is not for all to see.
+    line = next(line for line in unit().splitlines() if line.startswith("ExecStart="))
+    options = line.partition(" classify ")[2].replace("/var/lib/birdedge", str(tmp_path / "store"))
+    systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    systemd.bind(str(tmp_path / "notify"))
+    systemd.setblocking(False)
+    env = {"BIRDEDGE_CAMERA": camera.url, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+    process = watching(*options.split(), env=env)
+    told = b""
     while now() < 20.0:
         time.sleep(0.1)
+        told += heard(systemd)
     camera.off()
     time.sleep(1.0)
     mjpeg(port=camera.port, sees=sees)
@@ -125,8 +145,14 @@ def test_visits_to_a_camera_that_restarts_are_kept(
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGTERM)
     out, err = process.communicate(timeout=20)
+    told += heard(systemd)
+    systemd.close()
 
     assert process.returncode == 0, err
+    assert told.startswith(b"READY=1\nWATCHDOG=1")
+    assert told.count(b"WATCHDOG=1") > 10
+    assert b"STATUS=2 visits" in told
+    assert told.endswith(b"STOPPING=1")
     assert " is back after " in err
     birds = ["Blue Jay", "American Goldfinch", "Blue Jay"]
     assert [line.split("%  ")[1].split("  (")[0] for line in out.splitlines()] == birds
@@ -175,7 +201,7 @@ def test_ctrl_c_ends_the_visit_under_way_and_keeps_it(
     camera = mjpeg(
         sees=lambda: jpegs[45 if time.monotonic() > arrives else 0]  # it sits and stays
     )
-    process = watching(camera.url, "--json", "--save-frames", "crops")
+    process = watching("--camera", camera.url, "--json", "--save-frames", "crops")
     time.sleep(arrives - time.monotonic() + 4.0)
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=20)

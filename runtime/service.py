@@ -1,0 +1,129 @@
+"""birdedge as a systemd service: its unit and settings, written, started, and asked how they do."""
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from .errors import ServiceError
+
+UNIT = "birdedge.service"
+
+_NAMES = re.compile(r"BIRDEDGE_[A-Z_]+")
+
+
+def unit(program: Path | None = None, user: str | None = None) -> str:
+    """The unit's text.
+
+    Args:
+        program: the command to run; this one if not given.
+        user: whose rights it has; who called `sudo`, or is here, if not given.
+    """
+    text = (resources.files("birdedge") / "deploy" / "systemd" / UNIT).read_text(encoding="utf-8")
+    program = program or _this_program()
+    user = user or os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    return text.replace("@BIRDEDGE@", str(program)).replace("@USER@", user)
+
+
+def settings(values: Mapping[str, str]) -> str:
+    """The settings' text, for systemd's ``EnvironmentFile``.
+
+    Raises:
+        ServiceError: a name is none of birdedge's, or a value has a line break.
+    """
+    for name, value in values.items():
+        if not _NAMES.fullmatch(name):
+            raise ServiceError(f"{name} is no setting of birdedge; BIRDEDGE_MQTT, say, is")
+        if not value.isprintable():
+            raise ServiceError(f"{name} holds a line break or another control character")
+    escaped = str.maketrans({"\\": "\\\\", '"': '\\"', "$": "\\$", "`": "\\`"})
+    return "".join(f'{name}="{value.translate(escaped)}"\n' for name, value in values.items())
+
+
+def install(camera: str, values: Mapping[str, str], root: Path = Path("/")) -> None:
+    """Write unit and settings, and start the service now and at each start of the machine.
+
+    Settings that are there already and not given stay.
+
+    Args:
+        camera: what it watches.
+        values: further settings, by their names in the environment.
+        root: of the file system; another one is only written to.
+
+    Raises:
+        ServiceError: only root may do that, or systemd does not want to.
+    """
+    folder = root / "etc" / "birdedge"
+    file = folder / "birdedge.env"
+    text = settings({**_older(file), "BIRDEDGE_CAMERA": camera, **values})
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(file, text, mode=0o600)
+        _write(root / "etc" / "systemd" / "system" / UNIT, unit(), mode=0o644)
+    except PermissionError as error:
+        raise ServiceError(
+            f"{error.filename} is root's; `sudo {_this_program()} service install ...` may write it"
+        ) from error
+    except OSError as error:
+        raise ServiceError(f"cannot write {error.filename}: {error.strerror}") from error
+    if root == Path("/"):
+        _systemctl("daemon-reload")
+        _systemctl("enable", UNIT)
+        _systemctl("restart", UNIT)
+
+
+def status() -> dict[str, str]:
+    """What systemd knows of the service: ``ActiveState``, ``StatusText``, ``NRestarts`` and more.
+
+    Raises:
+        ServiceError: there is no systemd here.
+    """
+    properties = "LoadState,ActiveState,SubState,StatusText,NRestarts,ActiveEnterTimestamp"
+    lines = _systemctl("show", UNIT, "--property", properties).splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def _this_program() -> Path:
+    beside = Path(sys.executable).with_name("birdedge")
+    found = shutil.which("birdedge")
+    return beside if beside.exists() or found is None else Path(found)
+
+
+def _older(file: Path) -> dict[str, str]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    pairs = re.findall(r'^(BIRDEDGE_[A-Z_]+)="(.*)"$', text, re.MULTILINE)
+    return {name: re.sub(r"\\(.)", r"\1", value) for name, value in pairs}
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    """Whole or not at all, and never readable to others for a moment."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as written:
+        written.write(text)
+    draft.chmod(mode)
+    draft.rename(file)
+
+
+def _systemctl(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["systemctl", *arguments], capture_output=True, text=True, timeout=60, check=False
+        )
+    except FileNotFoundError as error:
+        raise ServiceError("no systemd here; `birdedge service print` shows the unit") from error
+    except subprocess.TimeoutExpired as error:
+        raise ServiceError("systemd does not answer") from error
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip().splitlines() or ["it failed"]
+        raise ServiceError(f"systemctl {arguments[0]}: {reason[0]}")
+    return done.stdout

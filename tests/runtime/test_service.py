@@ -1,0 +1,127 @@
+"""The systemd unit is sound, its settings come through, and systemd is told how it goes."""
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from birdedge.runtime import service
+from birdedge.runtime.errors import ServiceError
+from birdedge.runtime.service import install, settings, unit
+from birdedge.runtime.supervision import Supervisor
+
+Birdedge = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze: Debian's package systemd is missing")
+    path = tmp_path / "birdedge.service"
+    path.write_text(unit(Path(sys.executable), "root"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", path], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_unit_runs_this_program_as_who_installs_it(
+    birdedge: Birdedge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = birdedge("service", "print", env={"SUDO_USER": "birder"})
+
+    assert printed.returncode == 0
+    lines = printed.stdout.splitlines()
+    (start,) = [line.removeprefix("ExecStart=") for line in lines if line.startswith("ExecStart")]
+    program, *arguments = shlex.split(start)
+    assert Path(program).is_file()
+    assert arguments == ["classify", "--store", "/var/lib/birdedge"]
+    assert "User=birder" in lines
+    assert "@" not in printed.stdout.replace("@system-service", "")
+
+
+def test_settings_come_through_a_shell_whatever_they_hold(tmp_path: Path) -> None:
+    """systemd reads quotes and backslashes as a shell does."""
+    camera = r"""rtsp://me:p"a$s`s\w'ord@camera/live?a=1&b=2 #3"""
+    (tmp_path / "env").write_text(settings({"BIRDEDGE_CAMERA": camera}))
+    done = subprocess.run(
+        ["sh", "-c", '. "$1"; printf %s "$BIRDEDGE_CAMERA"', "sh", tmp_path / "env"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout == camera
+
+
+@pytest.mark.parametrize(
+    "values", [{"PATH": "x"}, {"birdedge_camera": "0"}, {"BIRDEDGE_CAMERA": "0\nPATH=x"}]
+)
+def test_settings_that_are_none_are_refused(values: dict[str, str]) -> None:
+    with pytest.raises(ServiceError):
+        settings(values)
+
+
+def test_install_writes_unit_and_secret_settings_and_keeps_older_ones(tmp_path: Path) -> None:
+    secret = 'mqtt://me:p"\\$@broker'
+    install("usb:0", {"BIRDEDGE_MQTT": secret}, tmp_path)
+    install("rtsp://me:secret@camera/live", {"BIRDEDGE_LATITUDE": "42"}, tmp_path)
+
+    file = tmp_path / "etc" / "birdedge" / "birdedge.env"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_text() == settings({
+        "BIRDEDGE_CAMERA": "rtsp://me:secret@camera/live",
+        "BIRDEDGE_MQTT": secret,
+        "BIRDEDGE_LATITUDE": "42",
+    })  # fmt: skip
+    assert (tmp_path / "etc/systemd/system/birdedge.service").read_text() == unit()
+    assert [path.name for path in file.parent.iterdir()] == ["birdedge.env"]
+
+
+def test_where_there_is_no_systemd_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ServiceError, match="no systemd here"):
+        service.status()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--camera", "99x"], "names no camera"),
+        (["--camera", "0", "--set", "BIRDEDGE_MQTT"], "is not NAME=VALUE"),
+        ([], "--camera"),
+    ],
+)
+def test_wrong_usage_writes_nothing(birdedge: Birdedge, arguments: list[str], told: str) -> None:
+    done = birdedge("service", "install", *arguments)
+
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_systemd_is_told_each_second_that_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        supervisor = Supervisor()
+        for number in range(1000):
+            supervisor.alive(f"{number} visits")
+        supervisor.stopping()
+
+        assert systemd.recv(1000) == b"READY=1\nWATCHDOG=1\nSTATUS=0 visits"
+        assert systemd.recv(1000) == b"STOPPING=1"
+
+
+def test_without_systemd_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    Supervisor().alive("")
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
+    Supervisor().alive("")
+    assert os.environ["NOTIFY_SOCKET"]
