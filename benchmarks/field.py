@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..runtime.classifier import Classifier
+from ..runtime.default import DEFAULT_MODEL
 from ..runtime.load import load_classifier
 from ..runtime.motion import MotionDetector
 from ..runtime.sources import Frame
@@ -78,11 +79,12 @@ def visits(
     split: Annotated[
         str, typer.Option(help="Whose photos: test to report, train to tune.")
     ] = "test",
+    model: Annotated[Path, typer.Option(help="A bundle's folder.")] = DEFAULT_MODEL,
     seed: int = 0,
     verbose: Annotated[bool, typer.Option("--verbose", help="Tell of each bird.")] = False,
 ) -> None:
     """Visits found and named in composed footage, and how soon they are named."""
-    classifier = load_classifier()
+    classifier = load_classifier(model)
     total = _Score()
     rng = np.random.default_rng(seed)
     parts = [(scene, weather) for scene in _SCENES for weather in _WEATHERS]

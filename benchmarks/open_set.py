@@ -17,6 +17,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 
+from ..compress.confidence import UNKNOWN_THRESHOLD, fit_temperature
 from ..compress.model import Model
 from ..compress.photos import batches, labels_of
 from ..runtime.labels import Label
@@ -31,6 +32,9 @@ _SCORES = {
 }
 _KEPT = 0.95
 """Share of photos of known species that are to stay named."""
+
+_REJECTED = (0.0, 0.01, 0.02, 0.05, 0.1)
+"""Shares of photos of known species that the open-set score may reject, beside the probability."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def main(
     shuffled = np.random.default_rng(0).permutation(len(model.info.labels))
     figures: dict[str, list[tuple[float, float]]] = {name: [] for name in _SCORES}
     relatives = []
+    rules: dict[float, list[tuple[float, float]]] = {share: [] for share in _REJECTED}
     for fold in range(folds):
         strange = np.sort(shuffled[fold::folds])
         known = np.sort(np.setdiff1d(shuffled, strange))
@@ -67,6 +72,16 @@ def main(
         familiar = (seen.features @ weight.T + bias).numpy()
         strangers = [part.of(strange) for part in (train, val)]
         unknown = np.concatenate([(part.features @ weight.T + bias).numpy() for part in strangers])
+        numbers = np.searchsorted(known, seen.species)
+        temperature = fit_temperature(familiar, numbers)
+        for share, pairs in rules.items():
+            lowest = np.quantile(max_logit(familiar), share)
+            named = [
+                (softmax(logits, temperature).max(axis=-1) >= UNKNOWN_THRESHOLD)
+                & (max_logit(logits) >= (lowest if share else -np.inf))
+                for logits in (familiar, unknown)
+            ]
+            pairs.append((float(named[0].mean()), float(named[1].mean())))
         for name, score in _SCORES.items():
             figures[name].append(_separation(score(familiar), score(unknown)))
         species = np.concatenate([part.species for part in strangers])
@@ -76,6 +91,10 @@ def main(
         auroc, passed = np.mean(pairs, axis=0)
         spread = np.std([pair[0] for pair in pairs])
         print(f"| {name} | {auroc:.3f} ± {spread:.3f} | {passed:.1%} |")
+    print("\n| max logit rejects | known named | strangers named |\n|---:|---:|---:|")
+    for share, pairs in rules.items():
+        kept, passed = np.mean(pairs, axis=0)
+        print(f"| {share:.0%} | {kept:.1%} | {passed:.1%} |")
     with_relatives, right = np.sum(relatives, axis=0)
     print(
         f"\n{int(with_relatives):,} photos are of species whose genus has others among the known; "

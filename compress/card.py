@@ -129,10 +129,20 @@ logits by the temperature {manifest.temperature:g}. {chosen} Test photos chose n
 {in_float}
 ## Limits
 - It knows its {len(manifest.labels)} species alone. Of any other bird, and of pictures without a
-  bird, it still names the most similar species, unless the answer is less probable than
-  {manifest.unknown_threshold:g}, more likely wrong than right: it then says "unknown". That catches
-  some, not all.
+  bird, it names the most similar species, unless the answer is less probable than
+  {manifest.unknown_threshold:g}, more likely wrong than right{_open_set(manifest)}:
+  it then says "unknown". That catches some, not all.
 - The photos are well lit and show one bird, cut out. Night, rain, motion blur, distance and feeder
   cameras' wide angles lower the accuracy by an amount that was not measured.
 - Where a species lives and when is not considered.
 """
+
+
+def _open_set(manifest: Manifest) -> str:
+    if manifest.open_set is None:
+        return ""
+    return (
+        ",\n  or no logit is above "
+        f"{manifest.open_set.threshold:g}, as of {manifest.open_set.rejected:.0%} of "
+        f"{manifest.open_set.data}"
+    )

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from ..runtime.bundle import describe_file, new_bundle
 from ..runtime.errors import BackendError, CheckpointError
-from ..runtime.manifest import Manifest
+from ..runtime.manifest import Manifest, OpenSet
 from ..runtime.preprocess import Preprocess
 from ..train.layouts import Photo
 from ..train.provenance import git_commit
 from .card import TargetFigures
-from .confidence import UNKNOWN_THRESHOLD, fit_temperature
+from .confidence import UNKNOWN_THRESHOLD, fit_open_set, fit_temperature
 from .cost import count_macs
 from .exporters import Exported
 from .features import classifier_weights
@@ -151,12 +151,14 @@ def compress(
         labels = labels_of(judged.photos.val)
         _check_drop(val, labels, made, max_drop)
         temperature = fit_temperature(val[REFERENCE], labels)
+        held_out = f"{len(labels):,} validation photos of {photos.name}"
+        open_set = fit_open_set(val[REFERENCE], held_out)
 
         test = None
         if photos.test:
             say(f"measuring on {len(photos.test):,} test photos")
             test = _answers(model, made, photos.test)
-        figures = _figures(made, photos, judged.photos.val, val, test, temperature)
+        figures = _figures(made, photos, judged.photos.val, val, test, temperature, open_set)
         say("packaging")
         record = {
             "command": f"{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}",
@@ -184,6 +186,7 @@ def compress(
             classifier_weights(model.network) if gives_features else None,
             photos.name,
             temperature,
+            open_set,
             record,
         )
         manifest = package(draft, made, figures, about)
@@ -294,18 +297,19 @@ def _figures(
     val: Mapping[str, Logits],
     test: Mapping[str, Logits] | None,
     temperature: float,
+    open_set: OpenSet,
 ) -> dict[str, TargetFigures]:
     figures = {}
     for name, item in made.items():
         of_val = verify(
             val[name], val[REFERENCE], labels_of(val_photos), temperature, UNKNOWN_THRESHOLD,
-            f"{len(val_photos):,} validation photos of {photos.name}",
+            f"{len(val_photos):,} validation photos of {photos.name}", open_set,
         )  # fmt: skip
         of_test = None
         if test is not None:
             of_test = verify(
                 test[name], test[REFERENCE], labels_of(photos.test), temperature, UNKNOWN_THRESHOLD,
-                f"{len(photos.test):,} test photos of {photos.name}",
+                f"{len(photos.test):,} test photos of {photos.name}", open_set,
             )  # fmt: skip
         megabytes = sum(file.stat().st_size for file in item.files) / 1e6
         figures[name] = TargetFigures(megabytes, of_val, of_test)

@@ -18,7 +18,7 @@ from ..runtime.backends import default_threads, load_backend
 from ..runtime.bundle import ModelBundle, describe_file, write_manifest
 from ..runtime.errors import BundleError
 from ..runtime.golden import draw_golden_inputs, model_input, self_test, write_golden
-from ..runtime.manifest import Manifest
+from ..runtime.manifest import Manifest, OpenSet
 from ..runtime.preprocess import Preprocess
 from ..train.checkpoint import CheckpointInfo
 from .card import CARD, TargetFigures, write_card
@@ -47,6 +47,7 @@ class Contents:
         classifier: weights ``[classes, channels]`` of the last layer, where targets give features.
         data: name of the data set.
         temperature: as fitted.
+        open_set: likewise.
         compression: how it was compressed, for the record.
     """
 
@@ -55,6 +56,7 @@ class Contents:
     classifier: Tensor | None
     data: str
     temperature: float
+    open_set: OpenSet
     compression: dict[str, Any]
 
 
@@ -89,6 +91,7 @@ def package(
         targets=targets,
         temperature=about.temperature,
         unknown_threshold=UNKNOWN_THRESHOLD,
+        open_set=about.open_set,
         golden=describe_file(write_golden(folder, inputs, golden)),
         classifier=(
             describe_file(write_classifier(folder, about.classifier.numpy()))

@@ -15,8 +15,8 @@ from ..runtime.backends import default_threads, load_backend
 from ..runtime.bundle import describe_file
 from ..runtime.errors import BackendError, CheckpointError
 from ..runtime.golden import model_input
-from ..runtime.manifest import Accuracy, Target
-from ..runtime.predictions import softmax
+from ..runtime.manifest import Accuracy, OpenSet, Target
+from ..runtime.predictions import are_familiar, softmax
 from ..runtime.preprocess import Preprocess
 from .exporters import Exported
 from .figures import expected_calibration_error, wilson_interval
@@ -157,6 +157,7 @@ def verify(
     temperature: float = 1.0,
     threshold: float = 0.0,
     data: str = "",
+    open_set: OpenSet | None = None,
 ) -> Verification:
     """Compare a target's logits with the truth and with the reference's.
 
@@ -167,12 +168,15 @@ def verify(
         temperature: makes logits probabilities that can be believed.
         threshold: first answers less probable than this are unknown.
         data: which photos these were.
+        open_set: what it rejects is unknown, too.
     """
     first = logits.argmax(axis=1)
     right = first == labels
     low, high = wilson_interval(int(right.sum()), len(labels))
     confidence = softmax(logits, temperature).max(axis=1)
     named = confidence >= threshold
+    if open_set is not None:
+        named &= are_familiar(logits, open_set)
     difference = np.abs(logits - reference)
     return Verification(
         Accuracy(

@@ -100,13 +100,13 @@ def predict(
         probabilities = _weighed(probabilities, weights)
     order = np.argsort(-probabilities, kind="stable")
     ranked = tuple(Candidate(manifest.labels[i], float(probabilities[i])) for i in order)
-    familiar = manifest.open_set is None or is_familiar(logits, manifest.open_set)
+    familiar = manifest.open_set is None or bool(are_familiar(logits, manifest.open_set))
     return Prediction(ranked, threshold, familiar)
 
 
-def is_familiar(logits: NDArray[np.float32], open_set: OpenSet) -> bool:
-    """Whether logits ``[classes]`` are those of a species that the model has learned."""
-    return bool(SCORES[open_set.score](logits) >= open_set.threshold)
+def are_familiar(logits: NDArray[np.float32], open_set: OpenSet) -> NDArray[np.bool_]:
+    """Whether logits ``[..., classes]`` are of species that the model has learned, ``[...]``."""
+    return np.asarray(SCORES[open_set.score](logits) >= open_set.threshold)
 
 
 def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:

@@ -2,11 +2,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from birdedge.compress.confidence import UNKNOWN_THRESHOLD, fit_temperature
+from birdedge.compress.confidence import (
+    REJECTED,
+    UNKNOWN_THRESHOLD,
+    fit_open_set,
+    fit_temperature,
+)
 from birdedge.compress.figures import expected_calibration_error, negative_log_likelihood
 from birdedge.compress.verify import verify
 from birdedge.runtime.errors import CheckpointError
-from birdedge.runtime.predictions import softmax
+from birdedge.runtime.predictions import are_familiar, softmax
 
 
 @pytest.fixture
@@ -62,3 +67,26 @@ def test_where_nothing_is_named_no_share_of_it_is_right() -> None:
     unsure = np.zeros((3, 4), dtype=np.float32)
     verdict = verify(unsure, unsure, np.zeros(3, dtype=np.int64), threshold=UNKNOWN_THRESHOLD)
     assert (verdict.coverage, verdict.selective_accuracy) == (0.0, None)
+
+
+def test_the_open_set_threshold_rejects_so_many_of_the_known_and_more_strangers() -> None:
+    rng = np.random.default_rng(0)
+    known = rng.normal(0, 1, (500, 10)).astype(np.float32)
+    known[np.arange(500), rng.integers(0, 10, 500)] += 6
+    strangers = rng.normal(0, 1, (500, 10)).astype(np.float32)
+    open_set = fit_open_set(known, "500 photos")
+
+    assert open_set.rejected == pytest.approx(REJECTED, abs=0.002)
+    assert float(are_familiar(known, open_set).mean()) == pytest.approx(1 - open_set.rejected)
+    assert are_familiar(strangers, open_set).mean() < 0.1
+    assert open_set.data == "500 photos"
+    # What is rejected is not named, however probable.
+    labels = known.argmax(axis=1).astype(np.int64)
+    verdict = verify(known, known, labels, threshold=0.0, open_set=open_set)
+    assert verdict.coverage == pytest.approx(1 - open_set.rejected)
+
+
+def test_of_few_photos_none_is_rejected() -> None:
+    logits = np.asarray([[3.0, 0], [5, 0], [0, 4]], np.float32)
+
+    assert fit_open_set(logits, "three").rejected == 0.0
