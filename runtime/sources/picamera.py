@@ -86,4 +86,10 @@ def _library() -> Any:
             "`sudo apt install python3-picamera2`, and make the virtual environment with "
             "`python3 -m venv --system-site-packages`"
         ) from error
+    # Its simplejpeg, from Debian, was built for another NumPy than pip's.
+    except ValueError as error:
+        raise SourceError(
+            f"picamera2 does not get on with this NumPy ({error}); "
+            "`pip install --force-reinstall simplejpeg` in birdedge's environment mends it"
+        ) from error
     return picamera2

@@ -172,12 +172,17 @@ def test_what_names_no_camera_is_told_what_would(spec: str) -> None:
 
 
 def test_a_camera_that_is_not_there_is_told_how_to_look_for(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(SourceError, match=r"camera 99 .*/dev/video"):
         next(camera_frames("99"))
     with pytest.raises(SourceError, match=r"apt install python3-picamera2.*--system-site-packages"):
         next(camera_frames("picamera"))
+    (tmp_path / "picamera2.py").write_text("raise ValueError('numpy.dtype size changed')")
+    with monkeypatch.context() as patched:
+        patched.syspath_prepend(tmp_path)
+        with pytest.raises(SourceError, match=r"size changed.*--force-reinstall simplejpeg"):
+            next(camera_frames("picamera"))
     module = SimpleNamespace(Picamera2=FakePicamera2)
     monkeypatch.setitem(sys.modules, "picamera2", module)
     with pytest.raises(SourceError, match=r"picamera:1 cannot be opened.*--list-cameras"):
