@@ -21,6 +21,7 @@ INTERRUPTED = 130
 
 @classify.command()
 def classify_command(
+    context: typer.Context,
     sources: Annotated[
         list[str] | None,
         typer.Argument(
@@ -180,19 +181,24 @@ def classify_command(
     if seconds is not None and not math.isfinite(seconds):
         raise typer.BadParameter("it is a number of seconds", param_hint="--seconds")
 
-    find_regions, follow = _where_to_look(camera, whole_frame, zones or [], roi)
-    if not follow and (mqtt or webhooks):
-        hint = "--mqtt" if mqtt else "--webhook"
-        raise typer.BadParameter("only visits to a --camera are told", param_hint=hint)
-    if store is not None and (no_store or not follow):
-        what = "--no-store keeps nothing" if no_store else "only visits to a --camera are kept"
-        raise typer.BadParameter(what, param_hint="--store")
+    find_regions, follow, recording = _where_to_look(camera, whole_frame, zones or [], roi)
+    # What the environment says is for cameras, and no mistake where there is none.
+    given = [
+        hint
+        for hint, name in {"--store": "store", "--mqtt": "mqtt", "--webhook": "webhooks"}.items()
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    if given and not follow:
+        raise typer.BadParameter("it is about visits to a --camera", param_hint=given[0])
+    if "--store" in given and no_store:
+        raise typer.BadParameter("--no-store keeps nothing", param_hint="--store")
 
     from .classify import ClassifyOptions, run
     from .default import default_store
-    from .sources.cameras import is_recording
 
-    if follow and not no_store and camera is not None and not is_recording(camera):
+    if not follow or no_store or (recording and "--store" not in given):
+        store = None
+    else:
         store = store or default_store()
     options = ClassifyOptions(
         sources or [], model, labels, target, threads, top_k, threshold, species, camera,
@@ -213,10 +219,12 @@ def classify_command(
 
 def _where_to_look(
     camera: str | None, whole_frame: bool, zones: list[str], roi: str | None
-) -> "tuple[FindRegions | None, bool]":
-    """What finds regions in a camera's frames, all of each if none; and whether they are birds."""
+) -> "tuple[FindRegions | None, bool, bool]":
+    """What finds regions in a camera's frames, all of each if none; whether they are birds that
+    are to be followed; and whether it is a recording.
+    """
     if camera is None:
-        return None, False
+        return None, False, False
     from .errors import SourceError
     from .regions import parse_region, parse_zone
     from .sources.cameras import kind_of
@@ -227,7 +235,7 @@ def _where_to_look(
         raise typer.BadParameter(str(error), param_hint="--camera") from error
     try:
         if roi is not None:
-            return parse_region(roi), False
+            return parse_region(roi), False, kind == "video"
         polygons = [parse_zone(zone) for zone in zones]
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--zone" if zones else "--roi") from error
@@ -235,7 +243,7 @@ def _where_to_look(
     if kind == "dir" and polygons:
         raise typer.BadParameter("pictures in a folder are named whole", param_hint="--zone")
     if whole_frame or kind == "dir":
-        return None, False
+        return None, False, kind == "video"
     from .motion import MotionDetector
 
-    return MotionDetector(zones=polygons), True
+    return MotionDetector(zones=polygons), True, kind == "video"

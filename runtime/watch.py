@@ -3,12 +3,14 @@
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
-from itertools import islice
+from itertools import chain, islice
+from pathlib import Path
 
 from PIL import Image
 
 from .classify import ClassifyOptions, save_picture
 from .cooling import cooled
+from .errors import BirdedgeError
 from .load import load_classifier
 from .notify import Notifier
 from .sightings.recorder import Recorder
@@ -18,6 +20,7 @@ from .stopping import stopped_by_signals
 from .supervision import Supervisor
 from .telling import say, tell_what_is_logged
 from .visit_lines import VisitJson, VisitLines, VisitPrinter
+from .visits import Visit
 from .watcher import Watcher
 
 INTERRUPTED = 130
@@ -54,10 +57,12 @@ def watch(options: ClassifyOptions) -> int:
         frames = closing_.enter_context(
             closing(camera_frames(options.camera, options.seconds, stop))
         )
+        # Nothing is begun for a camera that is not there.
+        first = list(islice(frames, 1))
         told = _told(options, model_id, closing_)
         count = 0
         watcher = Watcher(classifier, options.find_regions)
-        watched: Iterator[Frame] = islice(frames, options.frames)
+        watched: Iterator[Frame] = islice(chain(first, frames), options.frames)
         if not is_recording(options.camera):
             watched = _supervised(cooled(watched), lambda: count)
         for visit in watcher.visits(watched):
@@ -67,10 +72,17 @@ def watch(options: ClassifyOptions) -> int:
                 count += 1
                 printer.add(visit)
                 if options.save_frames is not None:
-                    picture = Image.fromarray(visit.best.pixels)
-                    name = visit.prediction.name
-                    save_picture(picture, options.save_frames, count, visit.source, name)
+                    _save(visit, options.save_frames, count)
     return INTERRUPTED if stop.by == signal.SIGINT else 0
+
+
+def _save(visit: Visit, folder: Path, number: int) -> None:
+    """Save a visit's picture; a disk that is full does not end the watching."""
+    try:
+        picture = Image.fromarray(visit.best.pixels)
+        save_picture(picture, folder, number, visit.source, visit.prediction.name)
+    except BirdedgeError as error:
+        say(str(error))
 
 
 def _supervised(frames: Iterable[Frame], count: Callable[[], int]) -> Iterator[Frame]:

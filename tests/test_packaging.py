@@ -31,7 +31,8 @@ def test_wheel_holds_every_stage_and_the_model(dist: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for part in ("runtime/classify.py", "train/train.py", "compress/compress.py", "py.typed",
                  "configs/train.yaml", "configs/data/cub100_species.csv",
-                 "runtime/default_model/manifest.json"):  # fmt: skip
+                 "runtime/default_model/manifest.json",
+                 "deploy/systemd/birdedge.service"):  # fmt: skip
         assert f"birdedge/{part}" in names
     assert not any(name.startswith("tests/") for name in names)
 

@@ -46,11 +46,12 @@ class Mqtt:
     """
 
     def __init__(self, url: str, model_id: str) -> None:
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             port = parts.port or _PORTS[parts.scheme]
             host = parts.hostname or ""
-            if not host:
+            # In a topic that is published, # and + may not be.
+            if not host or re.search(r"[#+\0]", unquote(parts.path)):
                 raise ValueError
         except (KeyError, ValueError) as error:
             raise NotifyError(
@@ -62,6 +63,7 @@ class Mqtt:
         self._prefix = unquote(parts.path).strip("/") or "birdedge"
         self._present: set[str] = set()
         self._told_full = False
+        self._picture: bytes | None = None
         self._client = client = paho.Client(CallbackAPIVersion.VERSION2)
         if parts.scheme == "mqtts":
             client.tls_set()
@@ -78,14 +80,16 @@ class Mqtt:
         client.loop_start()
 
     def take(self, visit: Visit) -> None:
-        """Publish a visit; while the broker is away, all but its picture waits."""
+        """Publish a visit; while the broker is away, it waits, and the last one's picture."""
         told = event(visit, self._model_id)
         self._publish("events", json.dumps(told, ensure_ascii=False))
         if visit.ended:
             self._present.discard(visit.id)
             self._publish("last", json.dumps(told, ensure_ascii=False), retain=True)
+            # Of many that would wait, the last alone is worth its memory.
+            self._picture = encoded(visit.best.pixels)
             if self._client.is_connected():
-                self._publish("picture", encoded(visit.best.pixels), retain=True)
+                self._publish_picture()
         else:
             self._present.add(visit.id)
         self._publish("present", "ON" if self._present else "OFF", retain=True)
@@ -99,6 +103,11 @@ class Mqtt:
                 last.wait_for_publish(_LAST_WORDS_SECONDS)
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _publish_picture(self) -> None:
+        picture, self._picture = self._picture, None
+        if picture is not None:
+            self._publish("picture", picture, retain=True)
 
     def _publish(self, name: str, payload: str | bytes, *, retain: bool = False) -> None:
         info = self._client.publish(self._topic(name), payload, qos=1, retain=retain)
@@ -124,6 +133,7 @@ class Mqtt:
         for topic, configuration in self._discovery().items():
             self._client.publish(topic, json.dumps(configuration), qos=1, retain=True)
         self._publish("available", "online", retain=True)
+        self._publish_picture()
 
     def _on_disconnect(self, *arguments: Any) -> None:
         if arguments[3].is_failure:

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections import deque
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from ..errors import NotifyError
 from ..sources import without_credentials
@@ -22,6 +22,17 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _LAST_WORDS_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
+
+
+def _parts(url: str) -> SplitResult | None:
+    """An address in parts; none if nothing can be posted there."""
+    try:
+        parts = urlsplit(url)
+        # Asking for it fails, too.
+        well = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+    except ValueError:
+        return None
+    return parts if well and url.isprintable() and " " not in url else None
 
 
 class Webhook:
@@ -40,8 +51,8 @@ class Webhook:
 
     def __init__(self, url: str, model_id: str) -> None:
         self._name = without_credentials(url)
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = _parts(url)
+        if parts is None:
             raise NotifyError(f"{self._name!r} is no webhook; https://host/path would be")
         self._headers = {"Content-Type": "application/json", "User-Agent": "birdedge"}
         if parts.username:

@@ -3,6 +3,7 @@
 import io
 import re
 import sqlite3
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,21 +63,20 @@ def write_picture(store: Path, sighting: Sighting, jpeg: bytes) -> str:
     return path.relative_to(store).as_posix()
 
 
-def remove_orphans(connection: sqlite3.Connection, store: Path) -> int:
-    """Delete pictures that no row knows, as a process leaves them that was killed in between."""
-    known = {row[0] for row in connection.execute("SELECT picture FROM sightings")}
-    count = 0
-    for path in (store / FOLDER).glob("*/*/*/*"):
-        if path.relative_to(store).as_posix() not in known:
-            path.unlink(missing_ok=True)
-            count += 1
-    return count
+def remove_drafts(store: Path) -> None:
+    """Delete what was being written when a process was killed."""
+    yesterday = time.time() - 86_400
+    for path in (store / FOLDER).glob("*/*/*/*.tmp"):
+        with suppress(OSError):
+            if path.stat().st_mtime < yesterday:
+                path.unlink()
 
 
 def prune(connection: sqlite3.Connection, store: Path, budget: Budget, now: datetime | None) -> int:
     """Delete the oldest pictures beyond the budget, but for favourites and first ones.
 
-    The first of a species is kept whatever its age.
+    The first of a species is kept whatever its age. Pictures that no row knows, as after a database
+    was set aside, go before all others, but only for want of space.
 
     Args:
         connection: of the store's database.
@@ -87,19 +87,27 @@ def prune(connection: sqlite3.Connection, store: Path, budget: Budget, now: date
     Returns:
         How many were deleted.
     """
-    sizes = {path: path.stat().st_size for path in (store / FOLDER).glob("*/*/*/*.jpg")}
+    sizes = {
+        path.relative_to(store).as_posix(): path.stat().st_size
+        for path in sorted((store / FOLDER).glob("*/*/*/*.jpg"))
+    }
     surplus = sum(sizes.values()) - budget.bytes
     oldest = to_text(now - timedelta(days=budget.days)) if now else ""
+    known = {row[0] for row in connection.execute("SELECT picture FROM sightings")}
     doomed = []
+    for name in sizes:
+        if name not in known and surplus > 0:
+            surplus -= sizes[name]
+            doomed.append((None, name))
     for id_, start, name in connection.execute(_PRUNABLE):
         if surplus <= 0 and start >= oldest:
             break
-        surplus -= sizes.get(store / name, 0)
+        surplus -= sizes.get(name, 0)
         doomed.append((id_, name))
     # Rows first: one without its picture is complete, a picture without a row is lost.
     with transaction(connection):
         connection.executemany(
-            "UPDATE sightings SET picture = NULL WHERE id = ?", [(id_,) for id_, _ in doomed]
+            "UPDATE sightings SET picture = NULL WHERE id = ?", [(id_,) for id_, _ in doomed if id_]
         )
     for _, name in doomed:
         (store / name).unlink(missing_ok=True)

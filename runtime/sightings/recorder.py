@@ -27,7 +27,7 @@ from .database import (
     set_aside,
     transaction,
 )
-from .pictures import Budget, encoded, prune, remove_orphans, write_picture
+from .pictures import Budget, encoded, prune, remove_drafts, write_picture
 from .rows import save
 
 _COMMIT_SECONDS = 5.0
@@ -113,6 +113,9 @@ class Recorder:
                     due = min(due, now)
             except queue.Empty:
                 pass
+            # Whatever goes wrong with one visit, the others are to be kept.
+            except Exception as error:
+                self._tell(f"a sighting is lost: {type(error).__name__}: {error}")
             if self._waiting and time.monotonic() >= due:
                 due = time.monotonic() + (_COMMIT_SECONDS if self._write() else _RETRY_SECONDS)
             if time.monotonic() - pruned > _PRUNE_SECONDS:
@@ -164,7 +167,7 @@ class Recorder:
         if self._connection is None:
             self._connection = open_database(self._store)
             self._file = (self._store / NAME).stat()
-            remove_orphans(self._connection, self._store)
+            remove_drafts(self._store)
         return self._connection
 
     def _is_there(self) -> bool:

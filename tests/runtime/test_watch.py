@@ -216,15 +216,43 @@ def test_ctrl_c_ends_the_visit_under_way_and_keeps_it(
     assert crop.name.endswith("-Blue_Jay.jpg")
 
 
-def test_what_cannot_go_together_is_told(birdedge: Birdedge) -> None:
-    for options, told in [
-        (["photo.jpg", "--store", "x"], "only visits to a --camera are kept"),
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["photo.jpg", "--store", "x"], "it is about visits to a --camera"),
+        (["photo.jpg", "--webhook", "http://x"], "it is about visits to a --camera"),
         (["--camera", "0", "--store", "x", "--no-store"], "--no-store keeps nothing"),
-        (["--camera", "0", "--whole-frame", "--store", "x"], "only visits to a --camera"),
-    ]:
-        done = birdedge("classify", *options)
-        assert done.returncode == 2
-        assert told in " ".join(done.stderr.split())
+        (["--camera", "0", "--whole-frame", "--store", "x"], "it is about visits to a --camera"),
+        (["--camera", "0", "--roi", "0,0,1,1", "--mqtt", "mqtt://x"], "visits to a --camera"),
+    ],
+)
+def test_what_cannot_go_together_is_told(birdedge: Birdedge, options: list[str], told: str) -> None:
+    done = birdedge("classify", *options)
+
+    assert done.returncode == 2
+    assert told in " ".join(done.stderr.split())
+
+
+def test_settings_for_cameras_do_not_disturb_pictures(
+    birdedge: Birdedge, draw: Callable[..., Path]
+) -> None:
+    env = {"BIRDEDGE_STORE": "x", "BIRDEDGE_MQTT": "mqtt://x", "BIRDEDGE_CAMERA": "0"}
+
+    assert birdedge("classify", draw("red.png"), env=env).returncode == 0
+    assert birdedge("classify", "--no-store", "none.jpg", env=env).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [(["--mqtt", "broker"], "is no broker"), (["--webhook", "birds"], "is no webhook")],
+)
+def test_who_cannot_be_told_is_one_line(
+    birdedge: Birdedge, mjpeg: SwitchOn, options: list[str], told: str
+) -> None:
+    done = birdedge("classify", "--camera", mjpeg().url, *options)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert told in done.stderr.splitlines()[-1]
 
 
 def test_a_store_that_cannot_be_used_is_told_before_watching(

@@ -183,6 +183,7 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(tmp_path: Path, visit: Mak
     broker.start()
     listener = Listener(broker)
     listener.wait_for("garden/birds/events")
+    listener.wait_for("garden/birds/picture")
     teller.close()
     listener.close()
     broker.stop()
@@ -231,7 +232,10 @@ def test_who_is_killed_is_told_to_be_offline(broker: Broker, listener: Listener)
     assert listener.wait_for("garden/birds/available", 2) == [b"online", b"offline"]
 
 
-@pytest.mark.parametrize("url", ["garden", "http://host", "mqtt://", "mqtt://host:x", "mqtt://:1"])
+@pytest.mark.parametrize(
+    "url",
+    ["garden", "http://host", "mqtt://", "mqtt://host:x", "mqtt://:1", "mqtt://h/#", "mqtt://[h"],
+)
 def test_what_is_no_broker_is_told(url: str) -> None:
     with pytest.raises(NotifyError, match="is no broker; mqtt://host"):
         Mqtt(url, "model-1")

@@ -131,7 +131,10 @@ def test_no_more_wait_than_memory_bears_and_the_end_is_no_longer_than_seconds(
     assert "was not told of 3 visits" in caplog.text
 
 
-@pytest.mark.parametrize("url", ["birds", "ftp://host/x", "http://", "mqtt://host"])
+@pytest.mark.parametrize(
+    "url",
+    ["birds", "ftp://host/x", "http://", "mqtt://host", "http://h/a b", "http://[h", "http://h:x"],
+)
 def test_what_is_no_webhook_is_told(url: str) -> None:
     with pytest.raises(NotifyError, match="is no webhook"):
         Webhook(url, "model-1")
