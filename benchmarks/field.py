@@ -133,9 +133,9 @@ def soak(
     classifier = load_classifier()
     guests = _guests(data / "cub100" / "test", 4, 4, np.random.default_rng(0))
     seconds = guests[-1].start + guests[-1].seconds + 6
-    looped = [
-        pixels for _, pixels, _ in Footage(_still(data, *_SCENES[0]), guests, seconds).frames()
-    ]
+    # Kept as JPEG: a loop of raw frames would hide what grows beside it.
+    footage = Footage(_still(data, *_SCENES[0]), guests, seconds)
+    looped = [cv2.imencode(".jpg", pixels)[1] for _, pixels, _ in footage.frames()]
     recorder = Recorder(store, "soak") if store else None
     start = time.monotonic()
     told = start
@@ -157,7 +157,8 @@ def soak(
                     flush=True,
                 )
             taken = _START + timedelta(seconds=number / 10)
-            yield Frame(looped[number % len(looped)], taken, "soak", number, number / 10)
+            pixels = cv2.imdecode(looped[number % len(looped)], cv2.IMREAD_COLOR)
+            yield Frame(np.asarray(pixels, np.uint8), taken, "soak", number, number / 10)
 
     count = 0
     for visit in Watcher(classifier, MotionDetector()).visits(endless()):
