@@ -28,7 +28,7 @@ REJECTED = 0.02
 
 Of photos of species that a model did not learn, 45 % pass the unknown threshold alone, 31 % this as
 well, and 12 % if it were 5 % (docs/results/open_set.md). But the views of a camera are less clear
-than photos: of composed visits 98 % are named right without it, 95 % with this.
+than photos, so that more of the known would be lost there (docs/results/field.md).
 """
 
 # Beyond these a fit says more about a tiny validation part than about the network: with no mistake
