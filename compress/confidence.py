@@ -71,7 +71,8 @@ def fit_open_set(logits: NDArray[np.float32], data: str) -> OpenSet:
         data: which photos these were.
     """
     scores = SCORES[OPEN_SET_SCORE](logits)
-    threshold = round(float(np.quantile(scores, REJECTED, method="lower")), 4)
+    # Rounded down: the photo whose score it is stays named.
+    threshold = math.floor(float(np.quantile(scores, REJECTED, method="lower")) * 1e4) / 1e4
     rejected = float((scores < threshold).mean())
     return OpenSet(
         score=OPEN_SET_SCORE, threshold=threshold, rejected=round(rejected, 5), data=data
