@@ -297,7 +297,7 @@ def _figures(
     val: Mapping[str, Logits],
     test: Mapping[str, Logits] | None,
     temperature: float,
-    open_set: OpenSet,
+    open_set: OpenSet | None,
 ) -> dict[str, TargetFigures]:
     figures = {}
     for name, item in made.items():

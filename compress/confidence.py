@@ -63,16 +63,26 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
     return round(math.exp((low + high) / 2), 4)
 
 
-def fit_open_set(logits: NDArray[np.float32], data: str) -> OpenSet:
-    """The threshold of the open-set score that rejects a few photos of known species.
+def fit_open_set(logits: NDArray[np.float32], data: str) -> OpenSet | None:
+    """The threshold of the open-set score that rejects few photos of known species.
+
+    Of other photos like these it rejects no more than `REJECTED` on average: the k-th lowest of n
+    scores is above k in n + 1 new ones (split conformal prediction; H. Papadopoulos et al.,
+    "Inductive Confidence Machines for Regression", ECML 2002).
 
     Args:
         logits: of photos that were not trained on, ``[N, classes]``.
         data: which photos these were.
+
+    Returns:
+        None where there are too few photos to promise that; 49 are enough.
     """
-    scores = SCORES[OPEN_SET_SCORE](logits)
+    scores = np.sort(SCORES[OPEN_SET_SCORE](logits))
+    rank = math.floor(REJECTED * (len(scores) + 1) + 1e-9)
+    if rank == 0:
+        return None
     # Rounded down: the photo whose score it is stays named.
-    threshold = math.floor(float(np.quantile(scores, REJECTED, method="lower")) * 1e4) / 1e4
+    threshold = math.floor(float(scores[rank - 1]) * 1e4) / 1e4
     rejected = float((scores < threshold).mean())
     return OpenSet(
         score=OPEN_SET_SCORE, threshold=threshold, rejected=round(rejected, 5), data=data

@@ -56,7 +56,7 @@ class Contents:
     classifier: Tensor | None
     data: str
     temperature: float
-    open_set: OpenSet
+    open_set: OpenSet | None
     compression: dict[str, Any]
 
 

@@ -76,6 +76,7 @@ def test_the_open_set_threshold_rejects_so_many_of_the_known_and_more_strangers(
     strangers = rng.normal(0, 1, (500, 10)).astype(np.float32)
     open_set = fit_open_set(known, "500 photos")
 
+    assert open_set is not None
     assert 0.75 * REJECTED < open_set.rejected <= REJECTED
     assert float(are_familiar(known, open_set).mean()) == pytest.approx(1 - open_set.rejected)
     assert are_familiar(strangers, open_set).mean() < 0.1
@@ -86,7 +87,8 @@ def test_the_open_set_threshold_rejects_so_many_of_the_known_and_more_strangers(
     assert verdict.coverage == pytest.approx(1 - open_set.rejected)
 
 
-def test_of_few_photos_none_is_rejected() -> None:
-    logits = np.asarray([[3.0, 0], [5, 0], [0, 4]], np.float32)
+def test_of_few_photos_no_threshold_is_read() -> None:
+    logits = np.eye(10, dtype=np.float32).repeat(5, axis=0)
 
-    assert fit_open_set(logits, "three").rejected == 0.0
+    assert fit_open_set(logits[:48], "too few") is None
+    assert fit_open_set(logits[:49], "enough") is not None
