@@ -40,6 +40,8 @@ class ClassifyOptions:
     seconds: float | None
     save_frames: Path | None
     store: Path | None
+    max_gigabytes: float
+    max_days: float
     mqtt: str | None
     webhooks: list[str]
     as_json: bool

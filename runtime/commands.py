@@ -148,6 +148,27 @@ def classify_command(
             help="Post each visit there as JSON; may be given again.",
         ),
     ] = None,
+    max_gigabytes: Annotated[
+        float,
+        typer.Option(
+            "--max-gb",
+            envvar="BIRDEDGE_MAX_GB",
+            min=0,
+            max=1e6,
+            help="Of pictures to keep; the oldest go first, but for favourites and the first of "
+            "each species.",
+        ),
+    ] = 4.0,
+    max_days: Annotated[
+        float,
+        typer.Option(
+            "--max-days",
+            envvar="BIRDEDGE_MAX_DAYS",
+            min=0,
+            max=36_500,
+            help="To keep pictures for, likewise.",
+        ),
+    ] = 3650.0,
     no_store: Annotated[bool, typer.Option("--no-store", help="Keep nothing.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line instead of a table.")
@@ -178,8 +199,10 @@ def classify_command(
     if len(chosen) > 1:
         raise typer.BadParameter(f"it cannot be had with {chosen[0]}", param_hint=chosen[1])
 
-    if seconds is not None and not math.isfinite(seconds):
-        raise typer.BadParameter("it is a number of seconds", param_hint="--seconds")
+    numbers = {"--seconds": seconds, "--max-gb": max_gigabytes, "--max-days": max_days}
+    for hint, number in numbers.items():
+        if number is not None and not math.isfinite(number):
+            raise typer.BadParameter("it is no number", param_hint=hint)
 
     find_regions, follow, recording = _where_to_look(camera, whole_frame, zones or [], roi)
     # What the environment says is for cameras, and no mistake where there is none.
@@ -202,8 +225,8 @@ def classify_command(
         store = store or default_store()
     options = ClassifyOptions(
         sources or [], model, labels, target, threads, top_k, threshold, species, camera,
-        find_regions,
-        frames, seconds, save_frames, store, mqtt, webhooks or [], as_json,
+        find_regions, frames, seconds, save_frames, store, max_gigabytes, max_days, mqtt,
+        webhooks or [], as_json,
     )  # fmt: skip
     try:
         if follow:

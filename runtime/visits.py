@@ -190,9 +190,14 @@ class Ballot:
         return self._classifier.decide(mean, self._weights if weighted else None)
 
     def _keep_if_best(self, view: View, logits: NDArray[np.float32], quality: float) -> None:
-        """Keep the view for the picture, if it is good and shows what the bird is taken for."""
-        says = _named(self._classifier.decide(logits, self._weights))
-        quality *= 1.0 if says == self._leader else 0.1
+        """Keep the view for the picture, if it is good and shows what the bird is taken for.
+
+        The surer the model is of it, the better the bird is framed: sharp edges behind a bird that
+        is cut in half would be sharp, too.
+        """
+        says = self._classifier.decide(logits, self._weights).answer
+        agrees = says is not None and says.label == self._leader
+        quality *= says.probability if says is not None and agrees else 0.05
         if self._best is None or quality > self._best_quality:
             self._best, self._best_quality = view, quality
 

@@ -13,6 +13,7 @@ from .cooling import cooled
 from .errors import BirdedgeError
 from .load import load_classifier
 from .notify import Notifier
+from .sightings.pictures import Budget
 from .sightings.recorder import Recorder
 from .sources import Frame
 from .sources.cameras import camera_frames, is_recording
@@ -98,7 +99,8 @@ def _told(options: ClassifyOptions, model_id: str, closing_: ExitStack) -> list[
     """Who is told of visits: the store, a broker, webhooks; each is closed at the end."""
     told: list[Notifier] = []
     if options.store is not None:
-        told.append(Recorder(options.store, model_id))
+        budget = Budget(int(options.max_gigabytes * 1e9), options.max_days)
+        told.append(Recorder(options.store, model_id, budget))
         say(f"sightings are kept in {options.store}")
     if options.mqtt is not None:
         from .notify.mqtt import Mqtt

@@ -58,7 +58,7 @@ class Recorder:
     Args:
         store: the store's folder; made if it is not there.
         model_id: of the bundle that names the birds.
-        budget: what pictures may take.
+        budget: what pictures may take; the default one if not given.
 
     Raises:
         StoreError: the folder cannot be written to, or is of a later birdedge.
@@ -202,7 +202,8 @@ class Recorder:
             count = prune(
                 self._connect(), self._store, self._budget, datetime.now(UTC) if steady else None
             )
-        except (sqlite3.Error, OSError, StoreError) as error:
+        # Whatever it is, sightings are to be kept.
+        except Exception as error:
             self._tell(f"cannot delete old pictures in {self._store}: {_reason(error)}")
             self._mend(error)
             return

@@ -117,6 +117,8 @@ def test_pictures_of_no_use_are_one_line_each(
         (["--camera", "dir:.", "--zone", "0,0 1,0 1,1"], "--zone"),
         (["--camera", "0", "--seconds", "inf"], "--seconds"),
         (["--camera", "0", "--seconds", "nan"], "--seconds"),
+        (["--camera", "0", "--max-gb", "nan"], "--max-gb"),
+        (["--camera", "0", "--max-days", "1e9"], "--max-days"),
         (["--camera", "0", "--roi", "0,0,2,1"], "--roi"),
         (["--camera", "0", "--roi", "0,0,1,1", "--whole-frame"], "--roi"),
         (["a.jpg", "--threshold", "2"], "--threshold"),
