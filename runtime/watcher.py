@@ -59,12 +59,7 @@ class Watcher:
         patience: seconds after which a bird that is not seen has left.
     """
 
-    def __init__(
-        self,
-        classifier: Classifier,
-        find: FindRegions,
-        patience: float = 3.0,
-    ) -> None:
+    def __init__(self, classifier: Classifier, find: FindRegions, patience: float = 3.0) -> None:
         self._classifier = classifier
         self._find = find
         self._tracker = Tracker(patience)
@@ -84,7 +79,14 @@ class Watcher:
         moving = self._tracker.update(frame.seconds, list(islice(self._find(frame), _MOST_REGIONS)))
         for seen in moving:
             self._meet(seen, frame)
-        looks = moving + self._may_sit(frame.seconds)
+        height, width = frame.pixels.shape[:2]
+        # A camera may change its size, and what it saw before lies elsewhere then.
+        sitting = [
+            seen
+            for seen in self._may_sit(frame.seconds)
+            if seen.region.right <= width and seen.region.bottom <= height
+        ]
+        looks = moving + sitting
         if looks:
             views = [View.of(frame, seen.region, self._classifier) for seen in looks]
             answers = self._classifier.logits(np.stack([view.fitted for view in views]))

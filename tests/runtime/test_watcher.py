@@ -187,3 +187,20 @@ def test_a_clock_that_is_set_meanwhile_changes_no_duration(classifier: Classifie
 
     assert visit.start == datetime(2027, 1, 1, tzinfo=UTC)
     assert visit.end == visit.start + timedelta(seconds=0.9)
+
+
+def test_a_camera_that_changes_its_size_is_watched_on(classifier: Classifier) -> None:
+    """Where a bird sat before may lie outside of the smaller picture."""
+
+    def frames() -> Iterator[Frame]:
+        for number in range(60):
+            pixels = np.full((160, 320, 3) if number < 10 else (30, 60, 3), 128, np.uint8)
+            if number < 10:
+                RIGHT.crop(pixels)[:] = ImageColor.getrgb(RED)
+            taken = START + timedelta(seconds=number / 10)
+            yield Frame(pixels, taken, "garden", number, number / 10)
+
+    watcher = Watcher(classifier, lambda frame: [RIGHT] if frame.number < 10 else [])
+    visits = list(watcher.visits(frames()))
+
+    assert [visit.ended for visit in visits] == [False, True]
