@@ -43,7 +43,7 @@ class Broker:
         self._command = [program, "-c", str(folder / "mosquitto.conf")]
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} 127.0.0.1\npassword_file {passwords}\n"
-            f"user {'root' if os.geteuid() == 0 else ''}\n"
+            + ("user root\n" if os.geteuid() == 0 else "")
         )
         self.url = f"mqtt://me:secret@127.0.0.1:{self.port}/garden/birds"
         self._running: subprocess.Popen[bytes] | None = None
