@@ -141,7 +141,7 @@ def _model(patient: Patient) -> Iterator[Finding]:
 
 def _camera(patient: Patient) -> Iterator[Finding]:
     if patient.camera is None:
-        yield from _connected_cameras()
+        yield from _connected_cameras(patient.root)
         return
     name = without_credentials(patient.camera)
     if kind_of(patient.camera) == "dir":
@@ -164,8 +164,8 @@ def _camera(patient: Patient) -> Iterator[Finding]:
     )
 
 
-def _connected_cameras() -> Iterator[Finding]:
-    devices = sorted(Path("/dev").glob("video*"))
+def _connected_cameras(root: Path) -> Iterator[Finding]:
+    devices = machine.cameras(root)
     closed = [device for device in devices if not os.access(device, os.R_OK | os.W_OK)]
     if closed:
         advice = "sudo usermod -aG video $USER, then log in again"

@@ -9,6 +9,8 @@ _ROOT = Path("/")
 _THERMAL = "sys/class/thermal"
 _THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 
+_NO_CAMERAS = ("bcm2835-codec", "bcm2835-isp", "pispbe", "rpi-hevc-dec", "rpivid")
+
 _UNDER_VOLTAGE, _SLOWED, _THROTTLED_NOW, _TOO_WARM = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _SINCE_BOOT = 16
 """Bits of `get_throttled`; those since the machine was started are so many places higher. See
@@ -67,6 +69,15 @@ def model_name(root: Path = _ROOT) -> str:
         if name.strip() == "model name":
             return value.strip()
     return platform.processor() or platform.machine()
+
+
+def cameras(root: Path = _ROOT) -> list[Path]:
+    """Devices of cameras; a Raspberry Pi's own codecs and image processors are none."""
+    devices = sorted((root / "dev").glob("video*"))
+    names = {
+        device: _text(root / "sys/class/video4linux" / device.name / "name") for device in devices
+    }
+    return [device for device, name in names.items() if not name.startswith(_NO_CAMERAS)]
 
 
 def clock_is_synchronised() -> bool | None:

@@ -22,11 +22,16 @@ class Occurrence:
     """How common each species is, by month.
 
     Args:
-        weights: ``[classes, 12]``, from 0 (never) to 1; what counts is how they compare.
+        weights: ``[classes, 12]``, from 0 (never) to 1. What counts is how they compare: those of
+            each month are scaled so that the commonest species has 1.
+        birds: which of the classes are birds, ``[classes]``.
     """
 
-    def __init__(self, weights: NDArray[np.float32]) -> None:
-        self._weights = weights
+    def __init__(self, weights: NDArray[np.float32], birds: NDArray[np.bool_]) -> None:
+        commonest = weights[birds].max(axis=0)
+        scaled = weights / np.where(commonest > 0, commonest, 1)
+        # No bird at all is no matter of place or season.
+        self._weights = np.where(birds[:, None], scaled, 1).astype(np.float32)
 
     def __call__(self, moment: datetime) -> NDArray[np.float32]:
         """Weights ``[classes]`` at a time, by the local calendar."""
@@ -74,13 +79,12 @@ def read_occurrence(path: Path, labels: Sequence[Label]) -> Occurrence:
             strange.append(name)
     if not listed:
         raise OccurrenceError(f"{path} names none of the {len(labels):,} species of this model")
-    for number, label in enumerate(labels):
+    for number in range(len(labels)):
         if number not in listed:
-            # No bird at all is no matter of place or season.
-            weights[number] = 1.0 if label.is_background else others
+            weights[number] = others
     if strange:
         _log.warning("the model does not know %s", _some(strange))
-    return Occurrence(weights)
+    return Occurrence(weights, np.array([not label.is_background for label in labels]))
 
 
 def _months(cells: Sequence[str], where: str) -> NDArray[np.float32]:

@@ -39,6 +39,10 @@ def settings(values: Mapping[str, str]) -> str:
     for name, value in values.items():
         if not _NAMES.fullmatch(name):
             raise ServiceError(f"{name} is no setting of birdedge; BIRDEDGE_MQTT, say, is")
+        if name == "BIRDEDGE_STORE":
+            raise ServiceError(
+                "a service keeps its sightings in /var/lib/birdedge, which is its own"
+            )
         if not value.isprintable():
             raise ServiceError(f"{name} holds a line break or another control character")
     escaped = str.maketrans({"\\": "\\\\", '"': '\\"', "$": "\\$", "`": "\\`"})
@@ -60,8 +64,10 @@ def install(camera: str, values: Mapping[str, str], root: Path = Path("/")) -> N
     """
     folder = root / "etc" / "birdedge"
     file = folder / "birdedge.env"
-    text = settings({**_older(file), "BIRDEDGE_CAMERA": camera, **values})
+    values = {"BIRDEDGE_CAMERA": camera, **values}
+    given = settings(values)
     try:
+        text = _other_lines(file, values) + given
         folder.mkdir(parents=True, exist_ok=True)
         _write(file, text, mode=0o600)
         _write(root / "etc" / "systemd" / "system" / UNIT, unit(), mode=0o644)
@@ -74,7 +80,8 @@ def install(camera: str, values: Mapping[str, str], root: Path = Path("/")) -> N
     if root == Path("/"):
         _systemctl("daemon-reload")
         _systemctl("enable", UNIT)
-        _systemctl("restart", UNIT)
+        # It is ready when the camera gives a frame, which is not waited for.
+        _systemctl("restart", "--no-block", UNIT)
 
 
 def status() -> dict[str, str]:
@@ -94,13 +101,14 @@ def _this_program() -> Path:
     return beside if beside.exists() or found is None else Path(found)
 
 
-def _older(file: Path) -> dict[str, str]:
+def _other_lines(file: Path, values: Mapping[str, str]) -> str:
+    """What is in the file already, by hand or by this, but for what is given anew."""
     try:
-        text = file.read_text(encoding="utf-8")
-    except OSError:
-        return {}
-    pairs = re.findall(r'^(BIRDEDGE_[A-Z_]+)="(.*)"$', text, re.MULTILINE)
-    return {name: re.sub(r"\\(.)", r"\1", value) for name, value in pairs}
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    except FileNotFoundError:
+        return ""
+    kept = [line for line in lines if line.partition("=")[0].strip() not in values]
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in kept)
 
 
 def _write(file: Path, text: str, mode: int) -> None:

@@ -41,9 +41,11 @@ def install(
     from .sources.cameras import kind_of
 
     try:
-        kind_of(camera)
+        kind = kind_of(camera)
     except SourceError as error:
         raise typer.BadParameter(str(error), param_hint="--camera") from error
+    if kind in ("dir", "video"):
+        raise typer.BadParameter("a service watches what happens now", param_hint="--camera")
     values = {}
     for setting in settings or []:
         name, equals, value = setting.partition("=")
@@ -52,7 +54,7 @@ def install(
         values[name] = value
     write(camera, values)
     typer.echo(
-        "it runs; `birdedge service status` and `journalctl -u birdedge` tell more", err=True
+        "it starts; `birdedge service status` and `journalctl -u birdedge` tell more", err=True
     )
 
 

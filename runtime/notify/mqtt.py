@@ -9,6 +9,8 @@ sent again at each connection: https://www.home-assistant.io/integrations/mqtt/#
 import json
 import logging
 import re
+import threading
+from collections import deque
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,7 +24,7 @@ from ..visits import Visit
 from . import event
 
 _WAITING = 1000
-"""Messages that wait while the broker is away; the memory that they take is a few megabytes."""
+"""Events that wait while the broker is away, the newest of them; they take a megabyte or two."""
 
 _KEEP_ALIVE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 60
@@ -63,14 +65,17 @@ class Mqtt:
         self._prefix = unquote(parts.path).strip("/") or "birdedge"
         self._present: set[str] = set()
         self._told_full = False
+        self._last: str | None = None
         self._picture: bytes | None = None
+        self._events: deque[str] = deque(maxlen=_WAITING)
+        # Visits come in one thread, connections in the broker's.
+        self._lock = threading.Lock()
         self._client = client = paho.Client(CallbackAPIVersion.VERSION2)
         if parts.scheme == "mqtts":
             client.tls_set()
         if parts.username:
             client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
         client.will_set(self._topic("available"), "offline", qos=1, retain=True)
-        client.max_queued_messages_set(_WAITING)
         client.reconnect_delay_set(1, _LONGEST_PAUSE_SECONDS)
         client.on_connect = self._on_connect
         client.on_connect_fail = lambda *_: self._away("out of reach")
@@ -81,18 +86,19 @@ class Mqtt:
 
     def take(self, visit: Visit) -> None:
         """Publish a visit; while the broker is away, it waits, and the last one's picture."""
-        told = event(visit, self._model_id)
-        self._publish("events", json.dumps(told, ensure_ascii=False))
-        if visit.ended:
-            self._present.discard(visit.id)
-            self._publish("last", json.dumps(told, ensure_ascii=False), retain=True)
-            # Of many that would wait, the last alone is worth its memory.
-            self._picture = encoded(visit.best.pixels)
+        told = json.dumps(event(visit, self._model_id), ensure_ascii=False)
+        with self._lock:
+            if visit.ended:
+                self._present.discard(visit.id)
+                self._last, self._picture = told, encoded(visit.best.pixels)
+            else:
+                self._present.add(visit.id)
+            if len(self._events) == _WAITING and not self._told_full:
+                _log.error("%s is away too long; the oldest visits are not told", self._name)
+                self._told_full = True
+            self._events.append(told)
             if self._client.is_connected():
-                self._publish_picture()
-        else:
-            self._present.add(visit.id)
-        self._publish("present", "ON" if self._present else "OFF", retain=True)
+                self._publish_all()
 
     def close(self) -> None:
         """Say good-bye."""
@@ -104,19 +110,18 @@ class Mqtt:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _publish_picture(self) -> None:
-        picture, self._picture = self._picture, None
-        if picture is not None:
-            self._publish("picture", picture, retain=True)
+    def _publish_all(self) -> None:
+        """What is so now, and the events that waited."""
+        self._publish("present", "ON" if self._present else "OFF", retain=True)
+        if self._last is not None and self._picture is not None:
+            self._publish("last", self._last, retain=True)
+            self._publish("picture", self._picture, retain=True)
+            self._last = self._picture = None
+        while self._events:
+            self._publish("events", self._events.popleft())
 
     def _publish(self, name: str, payload: str | bytes, *, retain: bool = False) -> None:
-        info = self._client.publish(self._topic(name), payload, qos=1, retain=retain)
-        if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
-            if not self._told_full:
-                _log.error(
-                    "%s is away too long; no more than %d messages wait", self._name, _WAITING
-                )
-            self._told_full = True
+        self._client.publish(self._topic(name), payload, qos=1, retain=retain)
 
     def _topic(self, name: str) -> str:
         return f"{self._prefix}/{name}"
@@ -133,7 +138,8 @@ class Mqtt:
         for topic, configuration in self._discovery().items():
             self._client.publish(topic, json.dumps(configuration), qos=1, retain=True)
         self._publish("available", "online", retain=True)
-        self._publish_picture()
+        with self._lock:
+            self._publish_all()
 
     def _on_disconnect(self, *arguments: Any) -> None:
         if arguments[3].is_failure:

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections import deque
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from ..errors import NotifyError
@@ -22,6 +23,16 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _LAST_WORDS_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect would make a GET of the post, and show the password to whom it leads."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Take it for a refusal."""
+
+
+_opener = urllib.request.build_opener(_NoRedirects)
 
 
 def _parts(url: str) -> SplitResult | None:
@@ -50,10 +61,12 @@ class Webhook:
     """
 
     def __init__(self, url: str, model_id: str) -> None:
-        self._name = without_credentials(url)
         parts = _parts(url)
         if parts is None:
-            raise NotifyError(f"{self._name!r} is no webhook; https://host/path would be")
+            shown = without_credentials(url)
+            raise NotifyError(f"{shown!r} is no webhook; https://host/path would be")
+        # The path alone is the secret of many.
+        self._name = f"the webhook at {parts.hostname}"
         self._headers = {"Content-Type": "application/json", "User-Agent": "birdedge"}
         if parts.username:
             secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
@@ -114,12 +127,15 @@ class Webhook:
         """Whether it was taken, or will never be."""
         request = urllib.request.Request(self._url, content, self._headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):
+            with _opener.open(request, timeout=_TIMEOUT_SECONDS):
                 pass
         except urllib.error.HTTPError as error:
             if error.code >= 500 or error.code in (408, 429):
                 return self._is_away(f"says {error.code} {error.reason}")
             _log.error("%s refuses a visit: %s %s", self._name, error.code, error.reason)
+        # An address that only turns out here to be none, as one with an empty label.
+        except ValueError as error:
+            _log.error("%s cannot be told: %s", self._name, error)
         except (OSError, http.client.HTTPException) as error:
             return self._is_away(str(getattr(error, "reason", error)) or type(error).__name__)
         if self._away:

@@ -46,6 +46,8 @@ def export_to(out: Path | None, write: Callable[[Path], None], *, overwrite: boo
             draft = Path(folder) / "draft"
             write(draft)
             if out is not None:
+                if out.is_dir() and not _may_go(out, draft):
+                    raise StoreError(f"{out} is a folder of other things; it is not replaced")
                 _replace(draft, out, Path(folder))
             elif draft.is_dir():
                 raise StoreError("this format is a folder of files; name it with --out FOLDER")
@@ -55,6 +57,12 @@ def export_to(out: Path | None, write: Callable[[Path], None], *, overwrite: boo
     except OSError as error:
         where = out.parent if out is not None else "a temporary file"
         raise StoreError(f"cannot write to {where}: {error.strerror or error}") from error
+
+
+def _may_go(folder: Path, draft: Path) -> bool:
+    """Whether a folder is empty, or an older export of the same kind."""
+    names = {path.name for path in folder.iterdir()}
+    return not names or (draft.is_dir() and {path.name for path in draft.iterdir()} >= names)
 
 
 def _replace(draft: Path, out: Path, aside: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import sqlite3
 import time
 from contextlib import suppress
@@ -20,6 +21,9 @@ from .rows import to_text
 FOLDER = "pictures"
 
 _QUALITY = 90
+
+_RESERVE_BYTES = 300_000_000
+"""So much of a disk is left free, whatever the budget: a full one takes no sightings."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ def prune(connection: sqlite3.Connection, store: Path, budget: Budget, now: date
         path.relative_to(store).as_posix(): path.stat().st_size
         for path in sorted((store / FOLDER).glob("*/*/*/*.jpg"))
     }
-    surplus = sum(sizes.values()) - budget.bytes
+    free = shutil.disk_usage(store).free
+    surplus = max(sum(sizes.values()) - budget.bytes, _RESERVE_BYTES - free)
     oldest = to_text(now - timedelta(days=budget.days)) if now else ""
     known = {row[0] for row in connection.execute("SELECT picture FROM sightings")}
     doomed = []
@@ -117,7 +122,7 @@ def prune(connection: sqlite3.Connection, store: Path, budget: Budget, now: date
 _PRUNABLE = """
     SELECT id, start, picture FROM sightings
     WHERE picture IS NOT NULL AND NOT favourite AND ended AND rowid NOT IN (
-        SELECT MIN(rowid) FROM sightings
+        SELECT MIN(rowid) FROM sightings WHERE picture IS NOT NULL
         GROUP BY IIF(corrected_at IS NULL, scientific_name, corrected_scientific_name)
     )
     ORDER BY rowid

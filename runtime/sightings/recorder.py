@@ -41,6 +41,9 @@ _WAITING = 1000
 _PICTURES_WAITING = 200
 """Sightings, and pictures of some 50 kB, that are kept in memory while none can be written."""
 
+_PATIENCE_SECONDS = 20.0
+"""How long a card that hangs is waited for at the end."""
+
 _PRUNE_SECONDS = 600.0
 _STEADY_CLOCK_SECONDS = 86_400.0
 _STEADY = 60.0
@@ -68,7 +71,9 @@ class Recorder:
         self._store = store
         self._model_id = model_id
         self._budget = budget or Budget()
-        self._queue: queue.Queue[Visit | None] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[tuple[Sighting, bytes | None] | None] = queue.Queue(
+            _PICTURES_WAITING
+        )
         self._waiting: dict[str, tuple[Sighting, bytes | None]] = {}
         self._connection: sqlite3.Connection | None = None
         self._file: os.stat_result | None = None
@@ -81,14 +86,22 @@ class Recorder:
     def take(self, visit: Visit) -> None:
         """Write a visit down soon; what is known of it already is brought up to date."""
         try:
-            self._queue.put_nowait(visit)
+            # As JPEG it is a twentieth of what it is, and many may have to wait.
+            picture = encoded(visit.best.pixels) if visit.ended else None
+            self._queue.put_nowait((sighting_of(visit, self._model_id), picture))
         except queue.Full:  # the card hangs
             self._tell("the store does not answer; a sighting is lost")
+        # Whatever goes wrong with one visit, the others are to be kept, and watching goes on.
+        except Exception as error:
+            self._tell(f"a sighting is lost: {type(error).__name__}: {error}")
 
     def close(self) -> None:
         """Write what waits, and stop; what cannot be written is told."""
-        self._queue.put(None)
-        self._thread.join()
+        with suppress(queue.Full):
+            self._queue.put(None, timeout=_PATIENCE_SECONDS)
+        self._thread.join(_PATIENCE_SECONDS)
+        if self._thread.is_alive():
+            _log.error("the store in %s does not answer; what waited is lost", self._store)
 
     def _try(self) -> None:
         """A folder that is no good is to be known at once; a disk that is full is waited for."""
@@ -103,19 +116,15 @@ class Recorder:
         due = pruned = time.monotonic()
         while True:
             now = time.monotonic()
-            visit: Visit | None
             try:
-                visit = self._queue.get(timeout=max(0.0, due - now) if self._waiting else 60.0)
-                if visit is None:
+                taken = self._queue.get(timeout=max(0.0, due - now) if self._waiting else 60.0)
+                if taken is None:
                     break
-                self._add(visit)
-                if visit.ended:
+                self._add(*taken)
+                if taken[0].ended:
                     due = min(due, now)
             except queue.Empty:
                 pass
-            # Whatever goes wrong with one visit, the others are to be kept.
-            except Exception as error:
-                self._tell(f"a sighting is lost: {type(error).__name__}: {error}")
             if self._waiting and time.monotonic() >= due:
                 due = time.monotonic() + (_COMMIT_SECONDS if self._write() else _RETRY_SECONDS)
             if time.monotonic() - pruned > _PRUNE_SECONDS:
@@ -125,9 +134,7 @@ class Recorder:
             _log.error("%d sightings could not be kept", len(self._waiting))
         self._disconnect()
 
-    def _add(self, visit: Visit) -> None:
-        sighting = sighting_of(visit, self._model_id)
-        picture = encoded(visit.best.pixels) if visit.ended else None
+    def _add(self, sighting: Sighting, picture: bytes | None) -> None:
         self._waiting[sighting.id] = sighting, picture
         if len(self._waiting) > _WAITING:
             del self._waiting[next(iter(self._waiting))]
@@ -150,7 +157,8 @@ class Recorder:
             with transaction(connection):
                 for sighting in done.values():
                     save(connection, sighting)
-        except (sqlite3.Error, OSError, StoreError) as error:
+        # Whatever it is, it is tried again.
+        except Exception as error:
             self._tell(f"cannot keep sightings in {self._store}: {_reason(error)}; trying again")
             self._mend(error)
             return False

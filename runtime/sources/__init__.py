@@ -15,11 +15,15 @@ from PIL import Image
 
 from ..errors import ImageError
 
-# As far as the last @ before the path: a password may hold one.
-_CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#]*@")
+# As far as the last @ before the path: a password may hold one. And one that holds a slash, by
+# mistake, is no less secret: what follows a colon and is no port goes on as far as any @.
+_CREDENTIALS = re.compile(
+    r"^([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#@:]*:(?!\d+(?:[/?#]|$)).*@|[^/?#]*@)"
+)
 # Many cameras want them in the path or the query: /user=admin&password=secret&channel=1.
 _NAMED_CREDENTIALS = re.compile(
-    r"([/?&;](?:user|usr|username|login|pwd|pass|passwd|password|token|auth|key)=)[^/?&;#]*",
+    r"([/?&;](?:user|usr|username|login|pwd|pass|passwd|password|secret|"
+    r"token|access_token|auth|key|apikey|api_key)=)[^/?&;#]*",
     re.IGNORECASE,
 )
 

@@ -205,3 +205,12 @@ def test_this_machine_can_be_asked() -> None:
     assert machine.model_name()
     assert machine.temperature() is None or -20 < machine.temperature() < 120
     assert isinstance(machine.throttling(), list)
+
+
+def test_a_pis_own_codecs_are_no_cameras(tmp_path: Path) -> None:
+    for name, kind in (("video0", "HD Webcam"), ("video10", "bcm2835-codec-decode")):
+        for path, text in ((f"dev/{name}", ""), (f"sys/class/video4linux/{name}/name", kind)):
+            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / path).write_text(text)
+
+    assert [device.name for device in machine.cameras(tmp_path)] == ["video0"]

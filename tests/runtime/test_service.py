@@ -59,7 +59,13 @@ def test_settings_come_through_a_shell_whatever_they_hold(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "values", [{"PATH": "x"}, {"birdedge_camera": "0"}, {"BIRDEDGE_CAMERA": "0\nPATH=x"}]
+    "values",
+    [
+        {"BIRDEDGE_STORE": "x"},
+        {"PATH": "x"},
+        {"birdedge_camera": "0"},
+        {"BIRDEDGE_CAMERA": "0\nPATH=x"},
+    ],
 )
 def test_settings_that_are_none_are_refused(values: dict[str, str]) -> None:
     with pytest.raises(ServiceError):
@@ -69,15 +75,19 @@ def test_settings_that_are_none_are_refused(values: dict[str, str]) -> None:
 def test_install_writes_unit_and_secret_settings_and_keeps_older_ones(tmp_path: Path) -> None:
     secret = 'mqtt://me:p"\\$@broker'
     install("usb:0", {"BIRDEDGE_MQTT": secret}, tmp_path)
+    file = tmp_path / "etc" / "birdedge" / "birdedge.env"
+    with file.open("a") as by_hand:
+        by_hand.write("# mine\nBIRDEDGE_THREADS=2")
     install("rtsp://me:secret@camera/live", {"BIRDEDGE_LATITUDE": "42"}, tmp_path)
 
-    file = tmp_path / "etc" / "birdedge" / "birdedge.env"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert file.read_text() == settings({
-        "BIRDEDGE_CAMERA": "rtsp://me:secret@camera/live",
-        "BIRDEDGE_MQTT": secret,
-        "BIRDEDGE_LATITUDE": "42",
-    })  # fmt: skip
+    assert file.read_text() == (
+        settings({"BIRDEDGE_MQTT": secret})
+        + "# mine\nBIRDEDGE_THREADS=2\n"
+        + settings({
+            "BIRDEDGE_CAMERA": "rtsp://me:secret@camera/live", "BIRDEDGE_LATITUDE": "42"
+        })
+    )  # fmt: skip
     assert (tmp_path / "etc/systemd/system/birdedge.service").read_text() == unit()
     assert [path.name for path in file.parent.iterdir()] == ["birdedge.env"]
 
@@ -92,6 +102,8 @@ def test_where_there_is_no_systemd_it_is_told(monkeypatch: pytest.MonkeyPatch) -
     ("arguments", "told"),
     [
         (["--camera", "99x"], "names no camera"),
+        (["--camera", "dir:."], "what happens now"),
+        (["--camera", "feeder.mp4"], "what happens now"),
         (["--camera", "0", "--set", "BIRDEDGE_MQTT"], "is not NAME=VALUE"),
         ([], "--camera"),
     ],

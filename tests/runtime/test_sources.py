@@ -213,6 +213,9 @@ def test_a_password_in_an_address_is_used_and_not_shown(monkeypatch: pytest.Monk
             "rtsp://cam/user=me&password=secret&channel=1",
             "rtsp://cam/user=***&password=***&channel=1",
         ),
+        ("rtsp://me:p/ss#w?rd@camera/live", "rtsp://camera/live"),
+        ("http://host:8080/a@b.jpg", "http://host:8080/a@b.jpg"),
+        ("http://cam/?api_key=1&access_token=2", "http://cam/?api_key=***&access_token=***"),
         ("http://cam/?monkey=1&keyword=2", "http://cam/?monkey=1&keyword=2"),
     ],
 )

@@ -114,6 +114,7 @@ def test_a_visit_is_told_when_it_is_decided_and_when_it_has_ended(
     broker: Broker, listener: Listener, visit: MakeVisit
 ) -> None:
     teller = Mqtt(broker.url, "model-1")
+    listener.wait_for("garden/birds/present")
     teller.take(visit("Blue Jay", ended=False, id_="a" * 32))
     teller.take(visit("Blue Jay", seconds=30.0, id_="a" * 32))
     events = [json.loads(payload) for payload in listener.wait_for("garden/birds/events", 2)]
@@ -127,7 +128,7 @@ def test_a_visit_is_told_when_it_is_decided_and_when_it_has_ended(
     assert events[1]["prediction"] == "Cyanocitta cristata (Blue Jay)"
     assert events[1]["common_name"] == "Blue Jay"
     assert listener.payloads("garden/birds/available") == [b"online", b"offline"]
-    assert listener.payloads("garden/birds/present")[:2] == [b"ON", b"OFF"]
+    assert listener.payloads("garden/birds/present")[:3] == [b"OFF", b"ON", b"OFF"]
     (last,) = listener.payloads("garden/birds/last")
     assert json.loads(last) == events[1]
     (picture,) = listener.payloads("garden/birds/picture")
@@ -198,13 +199,34 @@ def test_no_more_wait_than_memory_bears(
     monkeypatch.setattr(mqtt, "_WAITING", 10)
     broker = Broker(tmp_path)
     teller = Mqtt(broker.url, "model-1")
-    for _ in range(50):
-        teller.take(visit())
-    waiting = len(teller._client._out_messages)
+    for number in range(50):
+        teller.take(visit(id_=f"{number:032}"))
+    broker.start()
+    listener = Listener(broker)
+    events = [json.loads(payload) for payload in listener.wait_for("garden/birds/events", 10)]
+    listener.wait_for("garden/birds/available")
+    (last,) = listener.wait_for("garden/birds/last")
     teller.close()
+    listener.close()
+    broker.stop()
 
-    assert waiting == 10
-    assert caplog.text.count("no more than 10 messages wait") == 1
+    assert [int(event["id"]) for event in events] == list(range(40, 50))
+    assert int(json.loads(last)["id"]) == 49
+    assert caplog.text.count("the oldest visits are not told") == 1
+
+
+def test_no_bird_is_present_after_a_process_was_killed(broker: Broker, visit: MakeVisit) -> None:
+    """Its last word is retained, and was that one was there."""
+    first = Mqtt(broker.url, "model-1")
+    first.take(visit(ended=False))
+    listener = Listener(broker)
+    listener.wait_for("garden/birds/present")
+    first._client.loop_stop()  # as good as dead
+    second = Mqtt(broker.url, "model-1")
+    while listener.payloads("garden/birds/present")[-1] != b"OFF":
+        time.sleep(0.05)
+    second.close()
+    listener.close()
 
 
 def test_a_wrong_password_is_told_without_it(

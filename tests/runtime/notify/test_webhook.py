@@ -33,6 +33,7 @@ class Service:
                 if service.answer == 200:
                     service.taken.append(json.loads(content))
                 self.send_response(service.answer)
+                self.send_header("Location", "http://127.0.0.1:1/elsewhere")
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
@@ -98,13 +99,15 @@ def test_while_it_is_broken_visits_wait(
     assert "secret" not in caplog.text and "p@ss" not in caplog.text
 
 
+@pytest.mark.parametrize("code", [404, 301, 302, 303])
 def test_what_it_refuses_is_told_and_left(
-    service: Service, visit: MakeVisit, caplog: pytest.LogCaptureFixture
+    service: Service, visit: MakeVisit, caplog: pytest.LogCaptureFixture, code: int
 ) -> None:
-    service.answer = 404
+    """A redirect would make a GET of it, and show the password to another one."""
+    service.answer = code
     teller = Webhook(service.url, "model-1")
     teller.take(visit())
-    wait_until(lambda: "refuses a visit: 404" in caplog.text)
+    wait_until(lambda: f"refuses a visit: {code}" in caplog.text)
     service.answer = 200
     teller.take(visit("Mallard"))
     teller.close()
@@ -138,3 +141,14 @@ def test_no_more_wait_than_memory_bears_and_the_end_is_no_longer_than_seconds(
 def test_what_is_no_webhook_is_told(url: str) -> None:
     with pytest.raises(NotifyError, match="is no webhook"):
         Webhook(url, "model-1")
+
+
+def test_an_address_that_turns_out_to_be_none_does_not_end_the_telling(
+    visit: MakeVisit, caplog: pytest.LogCaptureFixture
+) -> None:
+    teller = Webhook("http://home..local/", "model-1")
+    teller.take(visit())
+    teller.take(visit())
+    teller.close()
+
+    assert caplog.text.count("cannot be told") == 2

@@ -219,3 +219,20 @@ def test_timedelta_of_a_stay_is_that_of_the_visit(sightings: Sightings) -> None:
     stay = datetime.fromisoformat(first["end"]) - datetime.fromisoformat(first["start"])
 
     assert stay == timedelta(seconds=12)
+
+
+def test_a_folder_of_other_things_is_never_replaced(sightings: Sightings, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "mine.jpg").write_text("mine")
+    place = ["--latitude", 42, "--longitude", 7]
+    for options in ([], ["--format", "camtrap-dp", *place]):
+        done = sightings("export", *options, "--out", folder, "--force")
+        assert done.returncode == 1
+        assert "a folder of other things" in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["mine.jpg"]
+
+    package = ["export", "--format", "camtrap-dp", *place, "--out", tmp_path / "package"]
+    assert sightings(*package).returncode == 0
+    assert sightings(*package).returncode == 1
+    assert sightings(*package, "--force").returncode == 0
