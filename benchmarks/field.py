@@ -56,7 +56,9 @@ def cost(
     """
     rng = np.random.default_rng(0)
     scene = np.kron(rng.integers(40, 200, (9, 16, 3)), np.ones((80, 80, 1))).astype(np.int16)
-    noisy = [np.clip(scene + rng.normal(0, 3, scene.shape), 0, 255).astype(np.uint8)] * 8
+    noisy = [
+        np.clip(scene + rng.normal(0, 3, scene.shape), 0, 255).astype(np.uint8) for _ in range(8)
+    ]
     detector = MotionDetector()
     shares = []
     for turn in range(rounds):

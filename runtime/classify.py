@@ -46,6 +46,12 @@ class ClassifyOptions:
     webhooks: list[str]
     as_json: bool
 
+    def load_classifier(self) -> Classifier:
+        """The model that was chosen; see `load_classifier`."""
+        return load_classifier(
+            self.model, self.labels, self.target, self.threads, self.threshold, self.species
+        )
+
 
 def run(options: ClassifyOptions) -> int:
     """Classify everything; returns 0, or 1 if some input failed.
@@ -54,14 +60,7 @@ def run(options: ClassifyOptions) -> int:
         BirdedgeError: the model or the camera is of no use, or nothing could be saved.
     """
     tell_what_is_logged()
-    classifier = load_classifier(
-        options.model,
-        options.labels,
-        options.target,
-        options.threads,
-        options.threshold,
-        options.species,
-    )
+    classifier = options.load_classifier()
     sources = expand(options.sources)
     endless = options.camera is not None or any(holds_frames(source) for source in sources)
     printer = _printer(options, classifier, endless)

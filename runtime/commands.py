@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .default import DEFAULT_MODEL
+from .stopping import INTERRUPTED
 
 if TYPE_CHECKING:
     from .regions import FindRegions
 
 classify = typer.Typer(add_completion=False, rich_markup_mode=None)
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
 
 
 @classify.command()

@@ -1,13 +1,13 @@
 """From logits to an answer: calibrated, ranked, as narrow as is sure, and "unknown" if none is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .labels import Label
 from .manifest import Manifest, OpenSet
-from .taxa import wider_taxa
+from .taxa import Taxa, wider_taxa
 
 UNKNOWN = "unknown"
 
@@ -29,11 +29,13 @@ class Prediction:
         threshold: an answer less probable than this is not believed.
         familiar: whether it looks like anything that the model has learned; if not, it is none of
             its species, however they compare.
+        taxa: genera, and families, by the scientific names of their species; see `wider_taxa`.
     """
 
     ranked: tuple[Candidate, ...]
     threshold: float
     familiar: bool = True
+    taxa: tuple[Taxa, ...] = field(default=(), repr=False)
 
     @property
     def species(self) -> Label | None:
@@ -54,14 +56,17 @@ class Prediction:
             return self.ranked[0]
         if not self._may_be_named:
             return None
-        for taxa in wider_taxa(tuple(candidate.label for candidate in self.ranked)):
-            sums: dict[Label, float] = {}
-            for candidate, taxon in zip(self.ranked, taxa, strict=True):
-                if taxon is not None:
+        for taxa in self.taxa:
+            sums: dict[str, float] = {}
+            for candidate in self.ranked:
+                name = candidate.label.scientific_name
+                if name in taxa:
+                    taxon = taxa[name].scientific_name
                     sums[taxon] = sums.get(taxon, 0.0) + candidate.probability
-            best = max(sums, key=lambda taxon: sums[taxon], default=None)
-            if best is not None and sums[best] >= self.threshold:
-                return Candidate(best, sums[best])
+            best = max(sums, key=lambda taxon: sums[taxon], default="")
+            if best and sums[best] >= self.threshold:
+                label = next(label for label in taxa.values() if label.scientific_name == best)
+                return Candidate(label, sums[best])
         return None
 
     @property
@@ -101,7 +106,7 @@ def predict(
     order = np.argsort(-probabilities, kind="stable")
     ranked = tuple(Candidate(manifest.labels[i], float(probabilities[i])) for i in order)
     familiar = manifest.open_set is None or bool(are_familiar(logits, manifest.open_set))
-    return Prediction(ranked, threshold, familiar)
+    return Prediction(ranked, threshold, familiar, wider_taxa(manifest.labels))
 
 
 def are_familiar(logits: NDArray[np.float32], open_set: OpenSet) -> NDArray[np.bool_]:

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+
 
 class Stop(Event):
     """Set by SIGINT or SIGTERM.

@@ -1,17 +1,17 @@
 """Genera and families of a model's species, named as eBird names birds that are one of several."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from .labels import Label
 
-Taxa = tuple[Label | None, ...]
-"""One for each label; none where it has none, or is the only one in it."""
+Taxa = Mapping[str, Label]
+"""By the scientific names of its species; those that are alone in theirs have none."""
 
 
 @lru_cache(maxsize=8)
 def wider_taxa(labels: tuple[Label, ...]) -> tuple[Taxa, Taxa]:
-    """Each label's genus, and each label's family: ``gull sp.``, ``Empidonax sp.``."""
+    """Genera and families of a model's labels: ``gull sp.``, ``Empidonax sp.``."""
     return (
         _grouped(labels, [_genus(label) for label in labels]),
         _grouped(labels, [Label.parse(label.family) if label.family else None for label in labels]),
@@ -33,7 +33,11 @@ def _grouped(labels: Sequence[Label], taxa: Sequence[Label | None]) -> Taxa:
     named = {
         taxon: _of_several(taxon, species) for taxon, species in members.items() if species[1:]
     }
-    return tuple(named.get(taxon) if taxon is not None else None for taxon in taxa)
+    return {
+        label.scientific_name: named[taxon]
+        for label, taxon in zip(labels, taxa, strict=True)
+        if taxon in named
+    }
 
 
 def _of_several(taxon: Label, species: list[Label]) -> Label:

@@ -11,21 +11,17 @@ from PIL import Image
 from .classify import ClassifyOptions, save_picture
 from .cooling import cooled
 from .errors import BirdedgeError
-from .load import load_classifier
 from .notify import Notifier
 from .sightings.pictures import Budget
 from .sightings.recorder import Recorder
 from .sources import Frame
 from .sources.cameras import camera_frames, is_recording
-from .stopping import stopped_by_signals
+from .stopping import INTERRUPTED, stopped_by_signals
 from .supervision import Supervisor
 from .telling import say, tell_what_is_logged
 from .visit_lines import VisitJson, VisitLines, VisitPrinter
 from .visits import Visit
 from .watcher import Watcher
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
 
 
 def watch(options: ClassifyOptions) -> int:
@@ -38,14 +34,7 @@ def watch(options: ClassifyOptions) -> int:
     """
     assert options.camera is not None and options.find_regions is not None
     tell_what_is_logged()
-    classifier = load_classifier(
-        options.model,
-        options.labels,
-        options.target,
-        options.threads,
-        options.threshold,
-        options.species,
-    )
+    classifier = options.load_classifier()
     model_id = classifier.bundle.manifest.id
     printer: VisitPrinter = (
         VisitJson(model_id, options.top_k)

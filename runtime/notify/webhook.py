@@ -3,7 +3,6 @@
 import http.client
 import json
 import logging
-import random
 import threading
 import urllib.error
 import urllib.request
@@ -12,6 +11,7 @@ from collections import deque
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+from ..backoff import pause
 from ..errors import NotifyError
 from ..sources import without_credentials
 from ..visits import Visit
@@ -19,7 +19,6 @@ from . import event
 
 _WAITING = 1000
 _TIMEOUT_SECONDS = 10.0
-_LONGEST_PAUSE_SECONDS = 60.0
 _LAST_WORDS_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
@@ -118,10 +117,8 @@ class Webhook:
                 continue
             if self._closed.is_set():
                 return
+            self._closed.wait(pause(tries))
             tries += 1
-            # "Full jitter", as cameras are tried again.
-            longest = min(2.0 ** min(tries, 10), _LONGEST_PAUSE_SECONDS)
-            self._closed.wait(random.uniform(0, longest))
 
     def _post(self, content: bytes) -> bool:
         """Whether it was taken, or will never be."""

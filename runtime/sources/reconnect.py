@@ -1,16 +1,15 @@
 """A camera that comes back: unplugged, rebooted or out of reach, it is tried until it answers."""
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
+from ..backoff import pause
 from ..errors import SourceError
 from . import Frame, FrameSource
 
-_LONGEST_PAUSE_SECONDS = 60.0
 _STEADY_SECONDS = 60.0
 """A connection that lasts as long is sound again: the next loss is tried at once."""
 
@@ -20,24 +19,22 @@ _log = logging.getLogger(__name__)
 class Reconnecting:
     """Frames of a live source, through its losses, which are logged.
 
-    Between two tries it waits, at most twice as long each time and a minute in the end, by chance:
-    so that a house full of devices does not call its router all at once ("full jitter", M. Brooker,
-    "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+    Between two tries it waits as `backoff.pause` says.
 
     Args:
         source: the live source, opened: that it cannot be at first is a mistake rather than a loss.
         open_again: opens it after a loss, or raises `SourceError`.
-        pause: seconds that the first pause lasts at most.
+        first_pause: seconds that it lasts at most.
     """
 
     live = True
 
     def __init__(
-        self, source: FrameSource, open_again: Callable[[], FrameSource], pause: float = 1.0
+        self, source: FrameSource, open_again: Callable[[], FrameSource], first_pause: float = 1.0
     ) -> None:
         self._source: FrameSource | None = source
         self._open = open_again
-        self._pause = pause
+        self._first_pause = first_pause
         self._closed = threading.Event()
 
     def __iter__(self) -> Generator[Frame, None, None]:
@@ -71,8 +68,7 @@ class Reconnecting:
                 _log.warning("%s; trying again until it is back", reason)
                 tries = 0 if _passed(since) > _STEADY_SECONDS else tries
                 lost, since = True, time.monotonic()
-            longest = min(self._pause * 2.0 ** min(tries, 30), _LONGEST_PAUSE_SECONDS)
-            if self._closed.wait(random.uniform(0, longest)):
+            if self._closed.wait(pause(tries, self._first_pause)):
                 return
             tries += 1
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from cameras.mjpeg import MjpegCamera
 
+from birdedge.runtime import backoff
 from birdedge.runtime.errors import SourceError
 from birdedge.runtime.sources import Frame, reconnect
 from birdedge.runtime.sources.cameras import camera_frames
@@ -114,7 +115,7 @@ def test_a_camera_that_gives_a_frame_and_ends_is_not_asked_without_pause(
 ) -> None:
     """A picture's address, say; one that lasts is tried again at once."""
     monkeypatch.setattr(reconnect, "_STEADY_SECONDS", steady)
-    monkeypatch.setattr(reconnect.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(backoff.random, "uniform", lambda low, high: high)
     pauses: list[float] = []
     source = Reconnecting(Camera(), Camera)
     monkeypatch.setattr(source._closed, "wait", lambda timeout: pauses.append(timeout))
@@ -128,7 +129,7 @@ def test_a_camera_that_fails_at_closing_too_is_tried_again() -> None:
         def close(self) -> None:
             raise RuntimeError("the camera is in the wrong state")
 
-    assert len(list(islice(Reconnecting(Stuck(), Stuck, pause=0.01), 3))) == 3
+    assert len(list(islice(Reconnecting(Stuck(), Stuck, first_pause=0.01), 3))) == 3
 
 
 def test_what_a_driver_raises_is_a_loss_like_others(caplog: pytest.LogCaptureFixture) -> None:
@@ -137,7 +138,7 @@ def test_what_a_driver_raises_is_a_loss_like_others(caplog: pytest.LogCaptureFix
             raise ValueError("me:secret@garden")
             yield
 
-    source = Reconnecting(Broken(), Camera, pause=0.01)
+    source = Reconnecting(Broken(), Camera, first_pause=0.01)
 
     assert len(list(islice(source, 3))) == 3
     assert "the camera failed (ValueError)" in caplog.text
@@ -148,7 +149,7 @@ def test_who_closes_it_need_not_wait_for_the_camera() -> None:
     def never() -> Camera:
         raise SourceError("garden cannot be opened")
 
-    source = Reconnecting(Camera(), never, pause=60.0)
+    source = Reconnecting(Camera(), never, first_pause=60.0)
     threading.Timer(0.3, source.close).start()
     start = time.monotonic()
 

@@ -9,6 +9,7 @@ from threading import Thread
 
 import pytest
 
+from birdedge.runtime import backoff
 from birdedge.runtime.errors import NotifyError
 from birdedge.runtime.notify import webhook
 from birdedge.runtime.notify.webhook import Webhook
@@ -83,7 +84,7 @@ def test_while_it_is_broken_visits_wait(
     caplog: pytest.LogCaptureFixture,
     code: int,
 ) -> None:
-    monkeypatch.setattr(webhook, "_LONGEST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(backoff, "_LONGEST_SECONDS", 0.2)
     service.answer = code
     teller = Webhook(service.url, "model-1")
     for number in range(5):
