@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .labels import Label
 from .manifest import Manifest, OpenSet
-from .taxa import Taxa, wider_taxa
+from .taxa import wider_taxa
 
 UNKNOWN = "unknown"
 
@@ -29,13 +29,13 @@ class Prediction:
         threshold: an answer less probable than this is not believed.
         familiar: whether it looks like anything that the model has learned; if not, it is none of
             its species, however they compare.
-        taxa: genera, and families, by the scientific names of their species; see `wider_taxa`.
+        labels: the model's classes, in its own order; their genera and families may be an answer.
     """
 
     ranked: tuple[Candidate, ...]
     threshold: float
     familiar: bool = True
-    taxa: tuple[Taxa, ...] = field(default=(), repr=False)
+    labels: tuple[Label, ...] = field(default=(), repr=False)
 
     @property
     def species(self) -> Label | None:
@@ -56,7 +56,7 @@ class Prediction:
             return self.ranked[0]
         if not self._may_be_named:
             return None
-        for taxa in self.taxa:
+        for taxa in wider_taxa(self.labels):
             sums: dict[str, float] = {}
             for candidate in self.ranked:
                 name = candidate.label.scientific_name
@@ -106,7 +106,7 @@ def predict(
     order = np.argsort(-probabilities, kind="stable")
     ranked = tuple(Candidate(manifest.labels[i], float(probabilities[i])) for i in order)
     familiar = manifest.open_set is None or bool(are_familiar(logits, manifest.open_set))
-    return Prediction(ranked, threshold, familiar, wider_taxa(manifest.labels))
+    return Prediction(ranked, threshold, familiar, manifest.labels)
 
 
 def are_familiar(logits: NDArray[np.float32], open_set: OpenSet) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """What is kept of each visit: one row and one picture.
 
 ``database`` opens and mends the file, ``recorder`` writes visits into it, ``pictures`` keeps their
-pictures within a budget, ``records`` finds and corrects them, ``exports`` hands them on.
+pictures within a budget, ``records`` finds and counts them, ``exports`` hands them on.
 """
 
 from dataclasses import dataclass

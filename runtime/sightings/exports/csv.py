@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import Sighting
-from ..shown import as_dict
+from ..plain import as_dict
 from . import Site
 
 _COLUMNS = (
