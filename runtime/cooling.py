@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 
 from . import machine
-from .sources import Frame
+from .sources import Frame, Lost
 
 _LOOK_SECONDS = 10.0
 
@@ -18,25 +18,26 @@ _log = logging.getLogger(__name__)
 
 
 def cooled(
-    frames: Iterable[Frame], temperature: Callable[[], float | None] = machine.temperature
-) -> Iterator[Frame]:
+    moments: Iterable[Frame | Lost], temperature: Callable[[], float | None] = machine.temperature
+) -> Iterator[Frame | Lost]:
     """Frames, fewer of them while it is too warm; those left out cost nothing.
 
     Args:
-        frames: of a camera; of a recording none should be missed.
+        moments: of a camera; of a recording no frame should be missed.
         temperature: of the processor, in degrees Celsius.
     """
     looked = float("-inf")
     taken = float("-inf")
     limit: float | None = None
-    for frame in frames:
-        if frame.seconds - looked >= _LOOK_SECONDS:
-            looked = frame.seconds
+    for moment in moments:
+        if moment.seconds - looked >= _LOOK_SECONDS:
+            looked = moment.seconds
             limit = _limit(temperature(), limit)
-        if limit is not None and frame.seconds - taken < 1 / limit:
-            continue
-        taken = frame.seconds
-        yield frame
+        if isinstance(moment, Frame):
+            if limit is not None and moment.seconds - taken < 1 / limit:
+                continue
+            taken = moment.seconds
+        yield moment
 
 
 def _limit(degrees: float | None, before: float | None) -> float | None:

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 from PIL import Image
@@ -14,8 +14,8 @@ from .errors import BirdedgeError
 from .notify import Notifier
 from .sightings.pictures import Budget
 from .sightings.recorder import Recorder
-from .sources import Frame
-from .sources.cameras import camera_frames, is_recording
+from .sources import Frame, Lost
+from .sources.cameras import is_recording, watch_camera
 from .stopping import INTERRUPTED, stopped_by_signals
 from .supervision import Supervisor
 from .telling import say, tell_what_is_logged
@@ -44,15 +44,15 @@ def watch(options: ClassifyOptions) -> int:
     with ExitStack() as closing_:
         closing_.callback(classifier.close)
         stop = closing_.enter_context(stopped_by_signals())
-        frames = closing_.enter_context(
-            closing(camera_frames(options.camera, options.seconds, stop))
+        moments = closing_.enter_context(
+            closing(watch_camera(options.camera, options.seconds, stop))
         )
         # Nothing is begun for a camera that is not there.
-        first = list(islice(frames, 1))
+        first = [moment for moment in _up_to(1, moments) if isinstance(moment, Frame)]
         told = _told(options, model_id, closing_)
         count = 0
         watcher = Watcher(classifier, options.find_regions)
-        watched: Iterator[Frame] = islice(chain(first, frames), options.frames)
+        watched: Iterator[Frame | Lost] = _up_to(options.frames, chain(first, moments))
         if not is_recording(options.camera):
             watched = _supervised(cooled(watched), lambda: count)
         for visit in watcher.visits(watched):
@@ -75,12 +75,28 @@ def _save(visit: Visit, folder: Path, number: int) -> None:
         say(str(error))
 
 
-def _supervised(frames: Iterable[Frame], count: Callable[[], int]) -> Iterator[Frame]:
-    """Frames, of which systemd is told: one that asks for the next has done with the last."""
+def _up_to(count: int | None, moments: Iterable[Frame | Lost]) -> Iterator[Frame | Lost]:
+    """Moments until there were so many frames; all where no count is given."""
+    frames = 0
+    for moment in moments:
+        yield moment
+        frames += isinstance(moment, Frame)
+        if frames == count:
+            return
+
+
+def _supervised(
+    moments: Iterable[Frame | Lost], count: Callable[[], int]
+) -> Iterator[Frame | Lost]:
+    """Moments, of which systemd is told: who asks for the next has done with the last."""
     supervisor = Supervisor()
-    for frame in frames:
-        supervisor.alive(f"{count():,} visits, {frame.number + 1:,} frames")
-        yield frame
+    frames = 0
+    for moment in moments:
+        if isinstance(moment, Frame):
+            frames = moment.number + 1
+        lost = "the camera is lost; " if isinstance(moment, Lost) else ""
+        supervisor.alive(f"{lost}{count():,} visits, {frames:,} frames")
+        yield moment
     supervisor.stopping()
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .classifier import Classifier
 from .regions import FindRegions
-from .sources import Frame
+from .sources import Frame, Lost
 from .tracks import Seen, Tracker
 from .visits import Ballot, View, Visit
 
@@ -65,13 +65,16 @@ class Watcher:
         self._tracker = Tracker(patience)
         self._birds: dict[int, _Bird] = {}
 
-    def visits(self, frames: Iterable[Frame]) -> Generator[Visit, None, None]:
+    def visits(self, moments: Iterable[Frame | Lost]) -> Generator[Visit, None, None]:
         """Each visit twice: as soon as it is decided, and when the bird has left.
 
-        One that is never decided comes at its end alone. When the frames end, all birds have left.
+        One that is never decided comes at its end alone. When the frames end, all birds have left;
+        while the camera is lost, those that nobody has seen for too long.
         """
-        for frame in frames:
-            yield from self._watch(frame)
+        for moment in moments:
+            if isinstance(moment, Frame):
+                yield from self._watch(moment)
+            yield from self._left(moment.seconds)
         for number in list(self._birds):
             yield from self._ended(number)
 
@@ -94,8 +97,6 @@ class Watcher:
                 bird = self._birds[seen.number]
                 if bird.moved == frame.seconds or self._sits(seen.number, logits, frame.seconds):
                     yield from self._vote(bird, view, logits, frame.seconds)
-        for number in self._tracker.gone(frame.seconds):
-            yield from self._ended(number)
 
     def _meet(self, seen: Seen, frame: Frame) -> None:
         bird = self._birds.get(seen.number)
@@ -145,6 +146,10 @@ class Watcher:
             return False
         self._tracker.still(number, seconds)
         return True
+
+    def _left(self, seconds: float) -> Generator[Visit, None, None]:
+        for number in self._tracker.gone(seconds):
+            yield from self._ended(number)
 
     def _ended(self, number: int) -> Generator[Visit, None, None]:
         bird = self._birds.pop(number)

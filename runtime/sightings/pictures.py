@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 import sqlite3
 import time
 from contextlib import suppress
@@ -17,13 +16,14 @@ from PIL import Image
 from . import Sighting
 from .database import transaction
 from .rows import to_text
+from .space import shortage
 
 FOLDER = "pictures"
 
 _QUALITY = 90
 
-_RESERVE_BYTES = 300_000_000
-"""So much of a disk is left free, whatever the budget: a full one takes no sightings."""
+_TOGETHER = 32
+"""Pictures that are deleted in one transaction: on a full disk there is no space for many rows."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,7 @@ def prune(connection: sqlite3.Connection, store: Path, budget: Budget, now: date
         path.relative_to(store).as_posix(): path.stat().st_size
         for path in sorted((store / FOLDER).glob("*/*/*/*.jpg"))
     }
-    free = shutil.disk_usage(store).free
-    surplus = max(sum(sizes.values()) - budget.bytes, _RESERVE_BYTES - free)
+    surplus = max(sum(sizes.values()) - budget.bytes, shortage(store))
     oldest = to_text(now - timedelta(days=budget.days)) if now else ""
     known = {row[0] for row in connection.execute("SELECT picture FROM sightings")}
     doomed = []
@@ -109,13 +108,16 @@ def prune(connection: sqlite3.Connection, store: Path, budget: Budget, now: date
             break
         surplus -= sizes.get(name, 0)
         doomed.append((id_, name))
-    # Rows first: one without its picture is complete, a picture without a row is lost.
-    with transaction(connection):
-        connection.executemany(
-            "UPDATE sightings SET picture = NULL WHERE id = ?", [(id_,) for id_, _ in doomed if id_]
-        )
-    for _, name in doomed:
-        (store / name).unlink(missing_ok=True)
+    for first in range(0, len(doomed), _TOGETHER):
+        some = doomed[first : first + _TOGETHER]
+        # Rows first: one without its picture is complete, a picture without a row is lost.
+        with transaction(connection):
+            connection.executemany(
+                "UPDATE sightings SET picture = NULL WHERE id = ?",
+                [(id_,) for id_, _ in some if id_],
+            )
+        for _, name in some:
+            (store / name).unlink(missing_ok=True)
     return len(doomed)
 
 

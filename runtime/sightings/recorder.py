@@ -29,6 +29,7 @@ from .database import (
 )
 from .pictures import Budget, encoded, prune, remove_drafts, write_picture
 from .rows import save
+from .space import keep_spare, release_spare, shortage
 
 _COMMIT_SECONDS = 5.0
 """Visits that go on are written together this often at most; one that ends, at once."""
@@ -130,6 +131,7 @@ class Recorder:
             if time.monotonic() - pruned > _PRUNE_SECONDS:
                 pruned = time.monotonic()
                 self._prune()
+                keep_spare(self._store)
         if self._waiting and not self._write():
             _log.error("%d sightings could not be kept", len(self._waiting))
         self._disconnect()
@@ -145,6 +147,9 @@ class Recorder:
 
     def _write(self) -> bool:
         """Write all that waits; false, and all waits on, if that cannot be done now."""
+        return self._try_to_write() or (self._make_room() and self._try_to_write())
+
+    def _try_to_write(self) -> bool:
         try:
             connection = self._connect()
             done = {}
@@ -174,6 +179,7 @@ class Recorder:
             self._disconnect()
         if self._connection is None:
             self._connection = open_database(self._store)
+            keep_spare(self._store)
             self._file = (self._store / NAME).stat()
             remove_drafts(self._store)
         return self._connection
@@ -199,6 +205,15 @@ class Recorder:
             with suppress(sqlite3.Error):
                 self._connection.close()
             self._connection = None
+
+    def _make_room(self) -> bool:
+        """Where the disk is full, delete old pictures; false where it is not."""
+        with suppress(OSError):
+            if shortage(self._store) > 0:
+                release_spare(self._store)
+                self._prune()
+                return True
+        return False
 
     def _prune(self) -> None:
         if abs(_clock_difference() - self._clock[0]) > _STEADY:

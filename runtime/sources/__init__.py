@@ -47,6 +47,17 @@ class Frame:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Lost:
+    """Said instead of frames: a camera gives none, and is being tried again.
+
+    Attributes:
+        seconds: since the first frame.
+    """
+
+    seconds: float
+
+
 class FrameSource(Protocol):
     """An iterator of frames that can be closed.
 

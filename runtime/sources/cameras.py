@@ -3,13 +3,14 @@
 import logging
 import re
 from collections.abc import Generator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from threading import Event
 
 from .. import plugins
 from ..errors import SourceError
-from . import Frame, FrameSource, without_credentials
+from . import Frame, FrameSource, Lost, without_credentials
 from .ahead import read_ahead, read_newest
 from .reconnect import Reconnecting
 
@@ -73,18 +74,35 @@ def camera_frames(
     Raises:
         SourceError: it cannot be opened, or a file is damaged.
     """
-    source = open_source(spec)
+    with closing(watch_camera(spec, seconds, stop)) as moments:
+        for moment in moments:
+            if isinstance(moment, Frame):
+                yield moment
+
+
+def watch_camera(
+    spec: str, seconds: float | None = None, stop: Event | None = None
+) -> Generator[Frame | Lost, None, None]:
+    """What `camera_frames` gives, and of a camera that gives nothing now and then that it is lost.
+
+    Raises:
+        SourceError: as there.
+    """
+    opened = open_source(spec)
     _log.info("watching %s", without_credentials(spec))
-    if source.live:
-        source = Reconnecting(source, partial(open_source, spec))
+    source: FrameSource | Reconnecting = opened
+    ahead: Generator[Frame | Lost, None, None]
+    if opened.live:
+        source = Reconnecting(opened, partial(open_source, spec))
         ahead = read_newest(iter(source), seconds, stop)
     else:
-        ahead = read_ahead(iter(source), _FRAMES_AHEAD, seconds, stop)
-    frame = None
+        ahead = read_ahead(iter(opened), _FRAMES_AHEAD, seconds, stop)
+    none_yet = True
     try:
-        for frame in ahead:
-            yield frame
-        if frame is None and source.live and not (stop and stop.is_set()):
+        for moment in ahead:
+            none_yet = none_yet and isinstance(moment, Lost)
+            yield moment
+        if none_yet and source.live and not (stop and stop.is_set()):
             raise SourceError(f"{without_credentials(spec)} gave no frame in {seconds:g} s")
     finally:
         # First, for the thread that reads may be waiting in it.

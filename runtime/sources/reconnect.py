@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..backoff import pause
 from ..errors import SourceError
-from . import Frame, FrameSource
+from . import Frame, FrameSource, Lost
 
 _STEADY_SECONDS = 60.0
 """A connection that lasts as long is sound again: the next loss is tried at once."""
@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 class Reconnecting:
     """Frames of a live source, through its losses, which are logged.
 
-    Between two tries it waits as `backoff.pause` says.
+    Between two tries it waits as `backoff.pause` says. Before each wait it says that the camera is
+    lost: whoever follows birds learns that time passes, and a watchdog that somebody still tries.
 
     Args:
         source: the live source, opened: that it cannot be at first is a mistake rather than a loss.
@@ -37,17 +38,22 @@ class Reconnecting:
         self._first_pause = first_pause
         self._closed = threading.Event()
 
-    def __iter__(self) -> Generator[Frame, None, None]:
+    def __iter__(self) -> Generator[Frame | Lost, None, None]:
         """Frames until the source is closed; numbers and seconds go on after a loss."""
         start = time.monotonic()
-        for number, frame in enumerate(self._through_losses()):
-            yield replace(frame, number=number, seconds=time.monotonic() - start)
+        number = 0
+        for frame in self._through_losses():
+            if frame is None:
+                yield Lost(_passed(start))
+            else:
+                yield replace(frame, number=number, seconds=_passed(start))
+                number += 1
 
     def close(self) -> None:
         """End the frames, also those that are being waited for; any thread may call it."""
         self._closed.set()
 
-    def _through_losses(self) -> Iterator[Frame]:
+    def _through_losses(self) -> Iterator[Frame | None]:
         since = time.monotonic()
         lost = False
         tries = 0
@@ -68,6 +74,7 @@ class Reconnecting:
                 _log.warning("%s; trying again until it is back", reason)
                 tries = 0 if _passed(since) > _STEADY_SECONDS else tries
                 lost, since = True, time.monotonic()
+            yield None
             if self._closed.wait(pause(tries, self._first_pause)):
                 return
             tries += 1

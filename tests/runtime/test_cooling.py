@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from birdedge.runtime.cooling import cooled
-from birdedge.runtime.sources import Frame
+from birdedge.runtime.sources import Frame, Lost
 
 
 def frames(seconds: float) -> Iterator[Frame]:
@@ -21,6 +21,7 @@ def rates(degrees: list[float | None]) -> list[int]:
     told = iter(degrees)
     taken = [0] * len(degrees)
     for frame in cooled(frames(10.0 * len(degrees)), lambda: next(told)):
+        assert isinstance(frame, Frame)
         taken[int(frame.seconds // 10)] += 1
     return taken
 
@@ -51,3 +52,9 @@ def test_a_change_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
         "the processor has 76 degrees; looking at 4 frames a second",
         "the processor has 60 degrees; looking at every frame",
     ]
+
+
+def test_that_the_camera_is_lost_is_always_passed_on() -> None:
+    losses = [Lost(seconds / 10) for seconds in range(5)]
+
+    assert list(cooled(losses, lambda: 90.0)) == losses

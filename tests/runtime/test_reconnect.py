@@ -18,7 +18,7 @@ from cameras.mjpeg import MjpegCamera
 
 from birdedge.runtime import backoff
 from birdedge.runtime.errors import SourceError
-from birdedge.runtime.sources import Frame, reconnect
+from birdedge.runtime.sources import Frame, Lost, reconnect
 from birdedge.runtime.sources.cameras import camera_frames
 from birdedge.runtime.sources.reconnect import Reconnecting
 
@@ -50,6 +50,13 @@ class Camera:
 
     def close(self) -> None:
         self.closed = True
+
+
+def frames_of(source: Reconnecting) -> Generator[Frame, None, None]:
+    """Its frames without its losses."""
+    for moment in source:
+        if isinstance(moment, Frame):
+            yield moment
 
 
 def test_a_camera_that_was_off_goes_on_where_it_was(
@@ -101,7 +108,7 @@ def test_pauses_grow_and_are_never_alike(monkeypatch: pytest.MonkeyPatch) -> Non
 
     source = Reconnecting(Camera(), open_again)
     monkeypatch.setattr(source._closed, "wait", lambda timeout: pauses.append(timeout))
-    assert [frame.number for frame in islice(source, 2)] == [0, 1]
+    assert [frame.number for frame in islice(frames_of(source), 2)] == [0, 1]
 
     assert len(pauses) == 9
     assert all(0 <= pause <= 2**turn for turn, pause in enumerate(pauses))
@@ -120,8 +127,22 @@ def test_a_camera_that_gives_a_frame_and_ends_is_not_asked_without_pause(
     source = Reconnecting(Camera(), Camera)
     monkeypatch.setattr(source._closed, "wait", lambda timeout: pauses.append(timeout))
 
-    assert len(list(islice(source, 10))) == 10
+    assert len(list(islice(frames_of(source), 10))) == 10
     assert pauses == [min(2.0**turn, longest) for turn in range(9)]
+
+
+def test_each_try_in_vain_is_told_and_keeps_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never() -> Camera:
+        raise SourceError("garden cannot be opened")
+
+    source = Reconnecting(Camera(frames=2), never)
+    monkeypatch.setattr(source._closed, "wait", lambda timeout: time.sleep(0.02))
+    first, second, *losses = islice(source, 6)
+
+    assert isinstance(first, Frame) and isinstance(second, Frame)
+    assert all(isinstance(loss, Lost) for loss in losses)
+    assert losses[0].seconds - second.seconds < 0.02
+    assert 0.06 <= losses[-1].seconds - losses[0].seconds < 0.6
 
 
 def test_a_camera_that_fails_at_closing_too_is_tried_again() -> None:
@@ -129,7 +150,9 @@ def test_a_camera_that_fails_at_closing_too_is_tried_again() -> None:
         def close(self) -> None:
             raise RuntimeError("the camera is in the wrong state")
 
-    assert len(list(islice(Reconnecting(Stuck(), Stuck, first_pause=0.01), 3))) == 3
+    source = Reconnecting(Stuck(), Stuck, first_pause=0.01)
+
+    assert len(list(islice(frames_of(source), 3))) == 3
 
 
 def test_what_a_driver_raises_is_a_loss_like_others(caplog: pytest.LogCaptureFixture) -> None:
@@ -140,7 +163,7 @@ def test_what_a_driver_raises_is_a_loss_like_others(caplog: pytest.LogCaptureFix
 
     source = Reconnecting(Broken(), Camera, first_pause=0.01)
 
-    assert len(list(islice(source, 3))) == 3
+    assert len(list(islice(frames_of(source), 3))) == 3
     assert "the camera failed (ValueError)" in caplog.text
     assert "secret" not in caplog.text
 
@@ -153,7 +176,7 @@ def test_who_closes_it_need_not_wait_for_the_camera() -> None:
     threading.Timer(0.3, source.close).start()
     start = time.monotonic()
 
-    assert len(list(source)) == 1
+    assert len(list(frames_of(source))) == 1
     assert time.monotonic() - start < 5
 
 

@@ -216,6 +216,38 @@ def test_ctrl_c_ends_the_visit_under_way_and_keeps_it(
     assert crop.name.endswith("-Blue_Jay.jpg")
 
 
+@pytest.mark.slow
+def test_a_visit_ends_and_the_watchdog_is_fed_while_the_camera_is_lost(
+    birdedge: Birdedge,
+    watching: Callable[..., subprocess.Popen[str]],
+    mjpeg: SwitchOn,
+    jpegs: list[bytes],
+    tmp_path: Path,
+) -> None:
+    arrives = time.monotonic() + 6.0
+    camera = mjpeg(sees=lambda: jpegs[45 if time.monotonic() > arrives else 0])
+    systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    systemd.bind(str(tmp_path / "notify"))
+    systemd.setblocking(False)
+    env = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+    process = watching("--camera", camera.url, "--store", "store", env=env)
+    time.sleep(arrives - time.monotonic() + 4.0)
+    camera.off()
+    lost = time.monotonic()
+    heard(systemd)
+    told = b""
+    while b"the camera is lost; 1 visits" not in told and time.monotonic() - lost < 40:
+        time.sleep(0.2)
+        told += heard(systemd)
+    (sighting,) = seen(birdedge, tmp_path / "store")
+    systemd.close()
+
+    assert process.poll() is None, "it goes on trying"
+    assert told.count(b"WATCHDOG=1") >= 2
+    assert (sighting["common_name"], sighting["ended"]) == ("Blue Jay", True)
+    assert (tmp_path / "store" / sighting["picture"]).is_file()
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -10,7 +10,7 @@ from PIL import ImageColor
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.regions import Region
-from birdedge.runtime.sources import Frame
+from birdedge.runtime.sources import Frame, Lost
 from birdedge.runtime.visits import Visit
 from birdedge.runtime.watcher import Watcher
 
@@ -20,6 +20,8 @@ START = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
 LEFT, RIGHT = Region(20, 40, 100, 120), Region(220, 40, 300, 120)
 Birds = dict[Region, str]
 """Which colour moves where, in one frame."""
+LOST: Birds = {Region(0, 0, 0, 0): "lost"}
+"""No frame: the camera is lost."""
 
 
 @pytest.fixture
@@ -29,8 +31,12 @@ def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
     def run(scenes: Sequence[Birds], classifier: Classifier = classifier) -> list[Visit]:
         moving: list[Birds] = []
 
-        def frames() -> Iterator[Frame]:
+        def moments() -> Iterator[Frame | Lost]:
             for number, birds in enumerate(scenes):
+                if birds is LOST:
+                    moving.append({})
+                    yield Lost(number / 10)
+                    continue
                 pixels = np.full((160, 320, 3), 128, np.uint8)
                 for region, color in birds.items():
                     region.crop(pixels)[:] = ImageColor.getrgb(color.removeprefix("still "))
@@ -42,7 +48,7 @@ def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
                 yield Frame(pixels, taken, "garden", number, seconds)
 
         watcher = Watcher(classifier, lambda frame: list(moving[frame.number]))
-        return list(watcher.visits(frames()))
+        return list(watcher.visits(moments()))
 
     return run
 
@@ -60,6 +66,19 @@ def test_a_visit_is_told_when_it_is_decided_and_when_it_has_ended(
     assert ended.start == START + timedelta(seconds=0.5)
     assert ended.end == START + timedelta(seconds=2.4)
     assert ended.source == "garden"
+
+
+def test_a_visit_ends_while_the_camera_is_lost_and_the_next_bird_is_another(
+    watch: Callable[..., list[Visit]],
+) -> None:
+    bird = [{LEFT: RED}] * 10
+    first, second = (visit for visit in watch(bird + [LOST] * 40 + bird) if visit.ended)
+    (same,) = (visit for visit in watch(bird + [LOST] * 10 + bird) if visit.ended)
+
+    assert (first.votes, second.votes) == (10, 10)
+    assert first.end == START + timedelta(seconds=0.9)
+    assert second.start == START + timedelta(seconds=5.0)
+    assert same.votes == 20
 
 
 def test_the_picture_is_a_view_of_the_bird_and_where_it_was(

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from birdedge.runtime.errors import StoreError
-from birdedge.runtime.sightings import Sighting, recorder
+from birdedge.runtime.sightings import Sighting, recorder, space
 from birdedge.runtime.sightings.database import open_database, read_database
 from birdedge.runtime.sightings.pictures import Budget, prune
 from birdedge.runtime.sightings.recorder import Recorder
@@ -193,6 +193,65 @@ def test_a_full_disk_at_the_start_is_waited_for(
         time.sleep(0.3)
     wait_until(lambda: (tmp_path / "sightings.db").is_file() and len(kept(tmp_path)) == 1)
     keeping.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of four megabytes; only root may have one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system may be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Take all space that is left, as another program's log does."""
+    with (disk / "log").open("ab", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(bytes(4096))
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["while it runs", "before it starts"])
+def test_on_a_full_disk_old_pictures_make_room_for_new_sightings(
+    small_disk: Path,
+    visit: MakeVisit,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    running: bool,
+) -> None:
+    monkeypatch.setattr(space, "_RESERVE_BYTES", 1_300_000)
+
+    def noisy(name: str) -> Visit:
+        seen = visit(name)
+        pixels = np.random.default_rng(0).integers(0, 256, (120, 120, 3), np.uint8)
+        return replace(seen, best=replace(seen.best, pixels=pixels))
+
+    store = small_disk / "store"
+    before = record(store, *(noisy("Blue Jay") for _ in range(60)))
+    keeping = Recorder(store, "model-1") if running else None
+    if keeping is not None:
+        keeping.take(noisy("Blue Jay"))
+        wait_until(lambda: len(kept(store)) == 61)
+    fill(small_disk)
+    assert shutil.disk_usage(small_disk).free == 0
+    keeping = keeping or Recorder(store, "model-1")
+    for _ in range(20):
+        keeping.take(noisy("Mallard"))
+    keeping.close()
+    after = kept(store)
+
+    assert [sighting.name for sighting in after[-20:]] == ["Mallard"] * 20
+    assert all(sighting.picture for sighting in after[-20:])
+    assert after[0].picture == before[0].picture, "the first of its species"
+    gone = [sighting.picture is None for sighting in after[1:60]]
+    assert gone == sorted(gone, reverse=True), "the oldest"
+    assert 0 < sum(gone) < 59
+    pictures = {path.relative_to(store).as_posix() for path in store.glob("pictures/*/*/*/*")}
+    assert pictures == {sighting.picture for sighting in after if sighting.picture}
+    assert f"sightings are kept in {store} again" in caplog.messages
 
 
 @pytest.mark.parametrize("damage", ["overwritten", "cut", "no database"])

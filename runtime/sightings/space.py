@@ -1,0 +1,41 @@
+"""What is left free on the disk that a store is on, and what is set aside for when nothing is."""
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+_RESERVE_BYTES = 300_000_000
+"""So much of a disk is left free, whatever the budget: a full one takes no sightings."""
+
+_SPARE = "spare"
+_SPARE_BYTES = 1_000_000
+"""On a disk that others have filled, SQLite can neither open a database (whose shared memory is a
+file) nor write down which pictures are deleted: both take less than this."""
+
+
+def shortage(store: Path) -> int:
+    """Bytes that the disk lacks of what should be free; negative where it has more."""
+    return _RESERVE_BYTES - shutil.disk_usage(store).free
+
+
+def keep_spare(store: Path) -> None:
+    """Set a file aside whose space is there when there is none; if there is not even that, none."""
+    path = store / _SPARE
+    draft = path.with_suffix(".tmp")
+    with suppress(OSError):
+        if path.exists() or shutil.disk_usage(store).free < 2 * _SPARE_BYTES:
+            return
+        try:
+            with draft.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, _SPARE_BYTES)
+            draft.rename(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
+
+
+def release_spare(store: Path) -> None:
+    """Make that space free."""
+    with suppress(OSError):
+        (store / _SPARE).unlink(missing_ok=True)
