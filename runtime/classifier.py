@@ -21,6 +21,13 @@ Weights = Callable[[datetime], NDArray[np.float32]]
 class Classifier:
     """A bundle's model, loaded and ready.
 
+    Attributes:
+        bundle: the model's.
+        target: which of its targets is loaded.
+        backend: the engine that it is loaded into.
+        threshold: an answer less probable than this is not believed.
+        weights: how common species are at a time.
+
     Args:
         bundle: a verified bundle.
         target: one of its targets, or ``auto`` for the fastest on this machine.
@@ -50,7 +57,7 @@ class Classifier:
         self.threshold = manifest.unknown_threshold if threshold is None else threshold
         files = bundle.target_files(self.target)
         self._spec = manifest.targets[self.target]
-        self._backend: Backend = load_backend(files, self._spec, threads)
+        self.backend: Backend = load_backend(files, self._spec, threads)
 
     def classify(self, picture: Image.Image | NDArray[np.uint8]) -> Prediction:
         """Name the bird in one RGB picture, Pillow's or uint8 ``[H, W, 3]``."""
@@ -85,7 +92,7 @@ class Classifier:
         Raises:
             BackendError: the engine failed, or gave values that are not finite.
         """
-        values = self._backend.infer(
+        values = self.backend.infer(
             model_input(pictures, self.bundle.manifest.preprocess, self._spec)
         )
         if values.shape[1:] != (len(self.bundle.manifest.labels),):
@@ -120,7 +127,7 @@ class Classifier:
 
         manifest = self.bundle.manifest
         batch = model_input(picture[None], manifest.preprocess, self._spec)
-        _, features = self._backend.infer_with_features(batch)
+        _, features = self.backend.infer_with_features(batch)
         return activation_maps(features, self._classifier_weights)[0, :, :, species]
 
     @cached_property
@@ -135,7 +142,7 @@ class Classifier:
 
     def close(self) -> None:
         """Free the engine."""
-        self._backend.close()
+        self.backend.close()
 
 
 def _fastest(bundle: ModelBundle, threads: int) -> str:

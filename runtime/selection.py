@@ -32,15 +32,18 @@ def choose_target(bundle: ModelBundle, threads: int) -> str:
         BackendError: no target of the bundle runs on this machine.
     """
     targets = list(bundle.manifest.targets)
-    cache = platformdirs.user_cache_path("birdedge") / "targets.json"
-    key = _key(bundle, threads)
-    known = _read(cache)
-    if known.get(key) in targets:
-        return known[key]
+    known = _read(_cache()).get(_key(bundle, threads))
+    if known in targets:
+        return known
     latency = measure_targets(bundle, threads)
     fastest = min(latency, key=lambda target: latency[target])
-    _write(cache, known | {key: fastest})
+    remember(bundle, threads, fastest)
     return fastest
+
+
+def remember(bundle: ModelBundle, threads: int, target: str) -> None:
+    """Have `choose_target` name this target from now on, on this machine and with these engines."""
+    _write(_cache(), _read(_cache()) | {_key(bundle, threads): target})
 
 
 def measure_targets(bundle: ModelBundle, threads: int) -> dict[str, float]:
@@ -71,6 +74,10 @@ def measure_targets(bundle: ModelBundle, threads: int) -> dict[str, float]:
             run()
             times[name].append(time.perf_counter() - start)
     return {name: statistics.median(seconds) for name, seconds in times.items()}
+
+
+def _cache() -> Path:
+    return platformdirs.user_cache_path("birdedge") / "targets.json"
 
 
 def _key(bundle: ModelBundle, threads: int) -> str:

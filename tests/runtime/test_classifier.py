@@ -85,7 +85,7 @@ def test_logits_that_are_not_numbers_are_never_a_prediction(
 ) -> None:
     classifier = Classifier(bundle)
     nan = np.full((1, 3), np.nan, dtype=np.float32)
-    monkeypatch.setattr(classifier._backend, "infer", lambda batch: nan)
+    monkeypatch.setattr(classifier.backend, "infer", lambda batch: nan)
 
     with pytest.raises(BackendError, match="NaN or infinite"):
         classifier.classify(picture(RED))

@@ -1,0 +1,192 @@
+"""`birdedge bench`; nothing heavy is imported until one of its commands runs."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..runtime.default import DEFAULT_MODEL
+from ..runtime.extras import needs_extra
+
+
+class _RunUnlessNamed(TyperGroup):
+    """What is no command is a bundle: ``birdedge bench BUNDLE`` runs, as does it alone."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in self.commands:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+bench = typer.Typer(cls=_RunUnlessNamed, add_completion=False, rich_markup_mode=None)
+
+
+def _numbers(value: str) -> str:
+    try:
+        numbers = [int(part) for part in value.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is no list of numbers, such as 1,2") from None
+    if min(numbers) < 1:
+        raise typer.BadParameter("each must be at least 1")
+    return ",".join(map(str, dict.fromkeys(numbers)))
+
+
+@bench.callback()
+def _bench() -> None:
+    """Compare targets on this machine: how fast, how often right, how large."""
+
+
+_Report = Annotated[Path, typer.Argument(metavar="REPORT", help="A bench.json.")]
+
+
+@bench.command(
+    epilog="`birdedge bench compare OLD NEW` compares two reports, `birdedge bench table REPORT` "
+    "writes one as Markdown."
+)
+def run(
+    bundles: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[BUNDLE]...", help="The one inside birdedge if not given."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Photos: SPECIES/*.jpg; without, only speed is measured."),
+    ] = None,
+    not_birds: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Photos without birds; how well they are told apart."),
+    ] = None,
+    photos: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Take so many, evenly spread.")
+    ] = None,
+    targets: Annotated[
+        str | None, typer.Option(help="Comma-separated, such as onnx-int8; all if not given.")
+    ] = None,
+    threads: Annotated[str, typer.Option(callback=_numbers, help="Of one inference.")] = "1",
+    batch: Annotated[str, typer.Option(callback=_numbers, help="Pictures at once.")] = "1",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="For the report; ./bench/TIME if not given."
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=3, help="At least.")] = 30,
+    seconds: Annotated[float, typer.Option(min=0, help="Of rounds, at least.")] = 5.0,
+    cold_starts: Annotated[int, typer.Option(min=0, help="Fresh processes for each.")] = 3,
+    timeout: Annotated[
+        float, typer.Option(min=1, help="Seconds after which who does not answer is killed.")
+    ] = 60.0,
+    at_once: Annotated[
+        int, typer.Option(min=2, help="Contenders that are in memory together.")
+    ] = 16,
+    pin: Annotated[
+        bool, typer.Option("--pin/--no-pin", help="Keep each to as many cores as threads.")
+    ] = True,
+    peers: Annotated[
+        bool, typer.Option("--peers/--no-peers", help="Time engines' own quick starts, too.")
+    ] = True,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Time this network in PyTorch, too."),
+    ] = None,
+    accuracy: Annotated[
+        bool, typer.Option("--accuracy/--no-accuracy", help="Have all photos answered.")
+    ] = True,
+    robustness: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Make so many photos worse, in 15 ways.")
+    ] = 0,
+    recommend: Annotated[
+        bool,
+        typer.Option(
+            "--recommend", help="Name the target to take; `classify --target auto` then takes it."
+        ),
+    ] = False,
+    max_drop: Annotated[
+        float, typer.Option(min=0, help="Points of top-1 below the best that --recommend allows.")
+    ] = 0.5,
+    latency_ms: Annotated[
+        float | None, typer.Option(min=0.01, help="That --recommend allows for 95 % of inferences.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report as JSON instead of a table.")
+    ] = False,
+) -> None:
+    """Compare targets on this machine: how fast, how often right, how large.
+
+    All take turns, each in a process of its own. One that cannot run is a row that says why. Writes
+    a table, JSON, CSV and a page with plots. Ctrl-C keeps the rounds that are finished.
+
+    Exit code 1 if nothing could be measured or recommended.
+    """
+    with needs_extra("bench"):
+        from .bench import Wanted
+        from .latency import Plan
+        from .terminal import run_and_show
+    if latency_ms is not None and not recommend:
+        raise typer.BadParameter("it is about --recommend", param_hint="--latency-ms")
+    wanted = Wanted(
+        bundles=bundles or [DEFAULT_MODEL],
+        targets=[name.strip() for name in targets.split(",")] if targets else None,
+        threads=[int(count) for count in threads.split(",")],
+        batches=[int(count) for count in batch.split(",")],
+        data=data,
+        not_birds=not_birds,
+        photos=photos,
+        robustness=robustness,
+        checkpoint=checkpoint,
+        peers=peers,
+        accuracy=accuracy,
+        plan=Plan(
+            rounds=rounds, seconds=seconds, cold_starts=cold_starts, timeout=timeout,
+            at_once=at_once, pin=pin,
+        ),
+    )  # fmt: skip
+    limits = (max_drop, latency_ms) if recommend else None
+    raise typer.Exit(run_and_show(wanted, out, limits, as_json))
+
+
+@bench.command()
+def compare(
+    old: _Report,
+    new: _Report,
+    latency_budget: Annotated[
+        float, typer.Option(min=0, help="Percent by which a median may grow.")
+    ] = 5.0,
+    accuracy_budget: Annotated[
+        float, typer.Option(min=0, help="Points of top-1 that may be lost.")
+    ] = 0.5,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a contender.")] = False,
+) -> None:
+    """Compare two reports.
+
+    Exit code 1 if a contender is surely slower or less often right than the budget allows.
+    """
+    with needs_extra("bench"):
+        from .compare import compare as compare_reports
+        from .results import read_report
+        from .terminal import show_changes
+    before, after = read_report(old), read_report(new)
+    changes = compare_reports(before, after, latency_budget / 100, accuracy_budget)
+    raise typer.Exit(show_changes(before, after, changes, as_json))
+
+
+@bench.command()
+def table(
+    report: _Report,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Put it between <!-- bench --> and <!-- /bench --> there."
+        ),
+    ] = None,
+) -> None:
+    """Write a report's table as Markdown."""
+    with needs_extra("bench"):
+        from .report.table import as_markdown, put_into
+        from .results import read_report
+    text = as_markdown(read_report(report))
+    if into is None:
+        typer.echo(text, nl=False)
+    else:
+        put_into(into, text)

@@ -1,0 +1,241 @@
+"""How long inferences take: contenders in processes of their own, taken in turn round by round.
+
+Noise and heat of the machine fall on all alike, and a ratio of two of them is worth more than
+either.
+"""
+
+import os
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from threading import Event
+
+from .contenders import Contender
+from .energy import EnergyMeter
+from .worker import AskEngine, PeakMemory, Start, TimeEndToEnd, TimeInference
+from .worker.process import Worker, WorkerError
+
+_SLICE_SECONDS = 0.08
+_MOST_IN_SLICE = 20
+"""What a contender does in one round: so long, but not oftener; once at least."""
+
+_WARM_SECONDS = 3.0
+_WARM_WITHIN = 0.03
+_WARM_WINDOW = 5
+"""Warm is what takes as long as the time before, by the medians of so many; or after so long."""
+
+_PHOTOS_IN_SLICE = 3
+_ASKED = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How thoroughly to measure.
+
+    Attributes:
+        rounds: at least.
+        seconds: at least, of each heat's rounds.
+        cold_starts: fresh processes for each contender.
+        timeout: seconds after which a contender that does not answer is killed.
+        at_once: contenders that are in memory together.
+        pin: whether each is kept to as many cores as it has threads.
+        photos: to time from a file's bytes to a name; none if there are none.
+    """
+
+    rounds: int = 30
+    seconds: float = 5.0
+    cold_starts: int = 3
+    timeout: float = 60.0
+    at_once: int = 16
+    pin: bool = True
+    photos: tuple[Path, ...] = ()
+
+
+@dataclass
+class Timing:
+    """What was measured of a contender; what is empty could not be.
+
+    Attributes:
+        contender: whose.
+        problem: why it could not be measured, or not to the end.
+        rounds: seconds of each inference, by round; of ``reference`` in the same rounds likewise.
+        reference: the reference's, measured in the same heat.
+        end_to_end: seconds from a file's bytes to a name, by round.
+        own: seconds that the engine itself tells.
+        starts: cold starts.
+        peak_megabytes: the most memory.
+        joules: that the machine took for one inference; none where nobody can say.
+    """
+
+    contender: Contender
+    problem: str | None = None
+    rounds: list[list[float]] = field(default_factory=list)
+    reference: list[list[float]] = field(default_factory=list)
+    end_to_end: list[list[float]] = field(default_factory=list)
+    own: list[float] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
+    peak_megabytes: float | None = None
+    joules: float | None = None
+
+
+@dataclass
+class _Lane:
+    """A contender that runs: its process and how much it does in one round."""
+
+    worker: Worker
+    timing: Timing
+    count: int = 1
+    joules: list[float] = field(default_factory=list)
+
+
+Tell = Callable[[str], object]
+
+
+def measure(
+    contenders: Sequence[Contender],
+    plan: Plan,
+    tell: Tell,
+    stop: Event,
+    meter: EnergyMeter | None = None,
+) -> list[Timing]:
+    """Measure contenders; the first one that runs is the reference, and takes part in every heat.
+
+    Args:
+        contenders: at least one.
+        plan: how thoroughly.
+        tell: is told how far it is.
+        stop: set, it ends after the round; finished rounds are kept.
+        meter: of the energy that the machine takes.
+
+    Returns:
+        What was measured, in the contenders' order.
+    """
+    timings = [Timing(contender) for contender in contenders]
+    waiting = list(timings)
+    while waiting and not stop.is_set():
+        reference = next((timing for timing in timings if timing.rounds), None)
+        guest = [reference] if reference else []
+        heat = waiting[: plan.at_once - len(guest)]
+        waiting = waiting[len(heat) :]
+        _run_heat(heat, guest, plan, tell, stop, meter)
+    for timing in timings:
+        if not timing.rounds and timing.problem is None:
+            timing.problem = "interrupted"
+    return timings
+
+
+def _run_heat(
+    heat: Sequence[Timing],
+    guest: Sequence[Timing],
+    plan: Plan,
+    tell: Tell,
+    stop: Event,
+    meter: EnergyMeter | None,
+) -> None:
+    """Measure some, and with them anew the reference, if it was measured before."""
+    with ExitStack() as running:
+        # The reference's figures are those of its first heat; here it is what others are held to.
+        again = [Timing(timing.contender) for timing in guest]
+        lanes: list[_Lane] = []
+        for timing in (*again, *heat):
+            if stop.is_set():
+                return
+            tell(f"starting {timing.contender.name}, {timing.contender.threads} threads")
+            lane = _start(timing, plan if timing in heat else replace(plan, cold_starts=0), running)
+            if lane is not None:
+                lanes.append(lane)
+        reference = again[0] if again else next((lane.timing for lane in lanes), None)
+        for lane in lanes:
+            tell(f"warming up {lane.timing.contender.name}")
+            _guarded(lane, lanes, partial(_warm_up, lane))
+        for number in _rounds(plan, stop):
+            tell(f"round {number + 1}")
+            # In another order each time: who follows whom must not matter.
+            order = random.Random(number).sample(lanes, len(lanes))
+            for lane in order:
+                if lane in lanes:
+                    _guarded(lane, lanes, partial(_run_round, lane, plan, meter))
+        for timing in heat:
+            timing.reference = list(reference.rounds) if reference else []
+        for lane in [lane for lane in lanes if lane.timing in heat]:
+            _guarded(lane, lanes, partial(_finish, lane))
+
+
+def _rounds(plan: Plan, stop: Event) -> Iterator[int]:
+    """Numbers of rounds until both were enough."""
+    start = time.monotonic()
+    number = 0
+    while not stop.is_set():
+        if number >= plan.rounds and time.monotonic() - start >= plan.seconds:
+            return
+        yield number
+        number += 1
+
+
+def _start(timing: Timing, plan: Plan, running: ExitStack) -> _Lane | None:
+    cores = _cores(timing.contender.threads) if plan.pin else frozenset[int]()
+    try:
+        for _ in range(plan.cold_starts):
+            worker = Worker(timing.contender, plan.timeout, cores)
+            timing.starts.append(worker.start)
+            worker.close()
+        worker = Worker(timing.contender, plan.timeout, cores)
+    except WorkerError as error:
+        timing.problem = str(error)
+        return None
+    running.callback(worker.close)
+    return _Lane(worker, timing)
+
+
+def _guarded(lane: _Lane, lanes: list[_Lane], work: Callable[[], object]) -> None:
+    """Do something with a contender; one that fails leaves, and keeps what it had."""
+    try:
+        work()
+    except WorkerError as error:
+        lane.timing.problem = str(error)
+        lanes.remove(lane)
+
+
+def _warm_up(lane: _Lane) -> None:
+    times: list[float] = []
+    start = time.monotonic()
+    while time.monotonic() - start < _WARM_SECONDS:
+        times += lane.worker.ask(TimeInference(1))
+        if len(times) >= 2 * _WARM_WINDOW:
+            before = statistics.median(times[-2 * _WARM_WINDOW : -_WARM_WINDOW])
+            now = statistics.median(times[-_WARM_WINDOW:])
+            if abs(now / before - 1) < _WARM_WITHIN:
+                break
+    typical = statistics.median(times[-_WARM_WINDOW:])
+    lane.count = max(1, min(_MOST_IN_SLICE, int(_SLICE_SECONDS / typical)))
+
+
+def _run_round(lane: _Lane, plan: Plan, meter: EnergyMeter | None) -> None:
+    before = meter.joules() if meter else None
+    times: list[float] = lane.worker.ask(TimeInference(lane.count))
+    after = meter.joules() if meter else None
+    if before is not None and after is not None:
+        # One inference more than was timed.
+        lane.joules.append((after - before) / (lane.count + 1))
+    lane.timing.rounds.append(times)
+    if plan.photos and lane.timing.contender.batch == 1:
+        first = len(lane.timing.rounds) * _PHOTOS_IN_SLICE
+        chosen = [plan.photos[(first + n) % len(plan.photos)] for n in range(_PHOTOS_IN_SLICE)]
+        lane.timing.end_to_end.append(lane.worker.ask(TimeEndToEnd(tuple(chosen))))
+
+
+def _finish(lane: _Lane) -> None:
+    lane.timing.peak_megabytes = lane.worker.ask(PeakMemory())
+    lane.timing.own = [each / 1000 for each in lane.worker.ask(AskEngine(_ASKED))]
+    if lane.joules:
+        lane.timing.joules = statistics.median(lane.joules)
+
+
+def _cores(threads: int) -> frozenset[int]:
+    """As many cores as there are threads, of those that this process may use."""
+    return frozenset(sorted(os.sched_getaffinity(0))[:threads])
