@@ -84,7 +84,8 @@ def run(
         bool, typer.Option("--pin/--no-pin", help="Keep each to as many cores as threads.")
     ] = True,
     peers: Annotated[
-        bool, typer.Option("--peers/--no-peers", help="Time engines' own quick starts, too.")
+        bool,
+        typer.Option("--peers/--no-peers", help="Time engines' quick starts, ask their tools."),
     ] = True,
     checkpoint: Annotated[
         Path | None,
@@ -139,7 +140,7 @@ def run(
         accuracy=accuracy,
         plan=Plan(
             rounds=rounds, seconds=seconds, cold_starts=cold_starts, timeout=timeout,
-            at_once=at_once, pin=pin,
+            at_once=at_once, pin=pin, tools=peers,
         ),
     )  # fmt: skip
     limits = (max_drop, latency_ms) if recommend else None

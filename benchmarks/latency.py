@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from .contenders import Contender
+from .contenders import BIRDEDGE, Contender
 from .energy import EnergyMeter
+from .tools import ToolFigure, ask_tool
 from .worker import AskEngine, PeakMemory, Start, TimeEndToEnd, TimeInference
 from .worker.process import Worker, WorkerError
 
@@ -44,6 +45,7 @@ class Plan:
         timeout: seconds after which a contender that does not answer is killed.
         at_once: contenders that are in memory together.
         pin: whether each is kept to as many cores as it has threads.
+        tools: whether engines' own bench tools are asked, too.
         photos: to time from a file's bytes to a name; none if there are none.
     """
 
@@ -53,6 +55,7 @@ class Plan:
     timeout: float = 60.0
     at_once: int = 16
     pin: bool = True
+    tools: bool = True
     photos: tuple[Path, ...] = ()
 
 
@@ -67,6 +70,7 @@ class Timing:
         reference: the reference's, measured in the same heat.
         end_to_end: seconds from a file's bytes to a name, by round.
         own: seconds that the engine itself tells.
+        tool: what the engine's own tool says.
         starts: cold starts.
         peak_megabytes: the most memory.
         joules: that the machine took for one inference; none where nobody can say.
@@ -78,6 +82,7 @@ class Timing:
     reference: list[list[float]] = field(default_factory=list)
     end_to_end: list[list[float]] = field(default_factory=list)
     own: list[float] = field(default_factory=list)
+    tool: ToolFigure | None = None
     starts: list[Start] = field(default_factory=list)
     peak_megabytes: float | None = None
     joules: float | None = None
@@ -163,7 +168,7 @@ def _run_heat(
         for timing in heat:
             timing.reference = list(reference.rounds) if reference else []
         for lane in [lane for lane in lanes if lane.timing in heat]:
-            _guarded(lane, lanes, partial(_finish, lane))
+            _guarded(lane, lanes, partial(_finish, lane, plan))
 
 
 def _rounds(plan: Plan, stop: Event) -> Iterator[int]:
@@ -229,11 +234,14 @@ def _run_round(lane: _Lane, plan: Plan, meter: EnergyMeter | None) -> None:
         lane.timing.end_to_end.append(lane.worker.ask(TimeEndToEnd(tuple(chosen))))
 
 
-def _finish(lane: _Lane) -> None:
+def _finish(lane: _Lane, plan: Plan) -> None:
     lane.timing.peak_megabytes = lane.worker.ask(PeakMemory())
     lane.timing.own = [each / 1000 for each in lane.worker.ask(AskEngine(_ASKED))]
     if lane.joules:
         lane.timing.joules = statistics.median(lane.joules)
+    contender = lane.timing.contender
+    if plan.tools and contender.runner == BIRDEDGE and contender.batch == 1:
+        lane.timing.tool = ask_tool(contender, plan.timeout)
 
 
 def _cores(threads: int) -> frozenset[int]:

@@ -37,6 +37,8 @@ class Latency(_Part):
         images_per_second: that it names one after another, by the median.
         end_to_end: median from a photo's bytes to a name; none where that was not measured.
         own: median that the engine itself tells; none where it tells nothing.
+        tool: median that the engine's own bench tool finds, likewise.
+        tool_name: of that tool.
         rounds: all that was measured, by round, to the microsecond.
     """
 
@@ -48,6 +50,8 @@ class Latency(_Part):
     images_per_second: float
     end_to_end: Interval | None
     own: float | None
+    tool: float | None = None
+    tool_name: str | None = None
     rounds: list[list[float]]
 
 
@@ -186,6 +190,8 @@ def latency_of(timing: Timing) -> Latency | None:
         images_per_second=timing.contender.batch * 1000 / middle.value,
         end_to_end=_milliseconds(timing.end_to_end),
         own=statistics.median(timing.own) * 1000 if timing.own else None,
+        tool=timing.tool.milliseconds if timing.tool else None,
+        tool_name=timing.tool.tool if timing.tool else None,
         rounds=[[round(sample, 3) for sample in samples] for samples in rounds],
     )
 

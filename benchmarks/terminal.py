@@ -17,12 +17,16 @@ from ..runtime.telling import say
 from .bench import Wanted, run
 from .compare import Change, warnings
 from .recommend import recommend, take
+from .report.columns import LEFT, notes_of, overview
 from .report.page import as_page
 from .report.plots import write_png
-from .report.table import as_csv, as_markdown, lines_of, notes_of
+from .report.table import as_csv, as_markdown
 from .results import Report, now, write_report
 
 _LINE_SECONDS = 10.0
+
+_VERDICT = ""
+"""The column that says what is wrong has no name."""
 
 Limits = tuple[float, float | None]
 
@@ -85,7 +89,7 @@ def show_changes(old: Report, new: Report, changes: Sequence[Change], as_json: b
             sys.stdout.write(json.dumps(_as_object(change)) + "\n")
     else:
         _print_table(
-            ["model", "target", "threads", "new / old", "points", "by chance", ""],
+            ["model", "target", "threads", "new / old", "points", "by chance", _VERDICT],
             [_cells(change) for change in changes],
         )
     return 1 if any(change.is_regression for change in changes) else 0
@@ -119,8 +123,8 @@ def _cells(change: Change) -> list[str]:
 
 
 def _print(report: Report) -> None:
-    head, rows = lines_of(report)
-    _print_table(head, rows)
+    grid = overview(report)
+    _print_table(grid.head, grid.rows)
     for note in notes_of(report):
         say(note)
 
@@ -136,7 +140,7 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         return
     table = Table(header_style="bold", box=None, pad_edge=False)
     for name in head:
-        left = name in ("model", "target", "")
+        left = name in (*LEFT, _VERDICT)
         table.add_column(name, justify="left" if left else "right", overflow="fold")
     for cells in rows:
         table.add_row(*cells)

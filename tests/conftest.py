@@ -1,12 +1,19 @@
 """What all tests share: the real photos, the model inside birdedge, and cameras on the network."""
 
+import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cameras.mjpeg import MjpegCamera
+from colours import NAMES, write_network
+
+from birdedge.runtime.bundle import ModelBundle
+from birdedge.runtime.importer import import_model
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -62,3 +69,65 @@ def rtsp() -> Iterator[str]:
         assert server.stdout.readline() == b"ready\n"
         yield f"rtsp://me:secret@127.0.0.1:{port}/feeder"
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def network() -> Callable[..., Path]:
+    return write_network
+
+
+@pytest.fixture(scope="session")
+def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelBundle]:
+    """Make a bundle of a network drawn to order, with labels of one's own."""
+
+    def make(names: Sequence[str] = NAMES, **network: Any) -> ModelBundle:
+        folder = tmp_path_factory.mktemp("bundle")
+        model = write_network(folder / "colours.onnx", **network)
+        labels = folder / "labels.txt"
+        labels.write_text("\n".join(names) + "\n", encoding="utf-8")
+        return ModelBundle.load(import_model(model, labels, folder / "bundle"))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bundle(make_bundle: Callable[..., ModelBundle]) -> ModelBundle:
+    """Red is a Northern Cardinal, green a Calliope Hummingbird, blue an Indigo Bunting."""
+    return make_bundle()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """As a newly logged-in person has it: no setting of birdedge, nothing kept."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("BIRDEDGE_")}
+    return kept | {
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+        "PYTHONUNBUFFERED": "",
+        "no_proxy": "127.0.0.1",
+    }
+
+
+@pytest.fixture
+def birdedge(
+    environment: dict[str, str], tmp_path: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command as a person does, in ``tmp_path``."""
+
+    def call(
+        *arguments: object, stdin: bytes | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "birdedge", *map(str, arguments)],
+            input=b"" if stdin is None else stdin,
+            capture_output=True,
+            cwd=tmp_path,
+            env=environment | (env or {}),
+            timeout=120,
+            check=False,
+        )
+        out, err = done.stdout.decode(), done.stderr.decode()
+        assert "Traceback" not in err, err
+        return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+
+    return call

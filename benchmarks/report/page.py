@@ -4,8 +4,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from ..results import Report
+from .columns import LEFT, details, notes_of, overview
 from .plots import as_svg, draw_all
-from .table import lines_of, notes_of
 
 
 def as_page(report: Report) -> str:
@@ -17,12 +17,16 @@ def as_page(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    head, rows = lines_of(report)
     # What matplotlib draws is markup; everything else is text, whatever is written in a manifest.
     plots = [
         (title, explanation, Markup(as_svg(figure)))
         for title, explanation, figure in draw_all(report)
     ]
     return pages.get_template("page.html").render(
-        report=report, head=head, rows=rows, notes=notes_of(report), plots=plots
+        report=report,
+        overview=overview(report),
+        details=details(report),
+        left=LEFT,
+        notes=notes_of(report),
+        plots=plots,
     )

@@ -4,14 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from colours import BLUE, GREEN, NAMES, RED
 from PIL import Image
 
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.errors import BackendError, BundleError
 from birdedge.runtime.predictions import softmax
-
-from .conftest import BLUE, GREEN, NAMES, RED
 
 
 def picture(color: str) -> Image.Image:

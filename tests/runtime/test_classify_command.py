@@ -14,10 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from colours import BLUE, GREEN, RED
 
 from birdedge.runtime.bundle import ModelBundle
-
-from .conftest import BLUE, GREEN, RED
 
 Birdedge = Callable[..., subprocess.CompletedProcess[str]]
 Draw = Callable[..., Path]

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from colours import RED
 from PIL import Image
 
 from birdedge.runtime.bundle import ModelBundle
-
-from .conftest import RED
 
 Birdedge = Callable[..., subprocess.CompletedProcess[str]]
 Draw = Callable[..., Path]

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from colours import BLUE, RED
 
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import OccurrenceError
 from birdedge.runtime.labels import BACKGROUND, Label
 from birdedge.runtime.occurrence import read_occurrence
-
-from .conftest import BLUE, RED
 
 LABELS = (
     Label(scientific_name="Cyanocitta cristata", common_name="Blue Jay", ebird_code="blujay"),

@@ -8,6 +8,7 @@ from threading import Event, Lock
 from time import sleep
 
 import numpy as np
+from colours import BLUE, GREEN, RED
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -15,8 +16,6 @@ from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.pipeline import Result, classify_live, classify_pictures
 from birdedge.runtime.sources import Picture
 from birdedge.runtime.sources.images import picture_file
-
-from .conftest import BLUE, GREEN, RED
 
 COLORS = {RED: "Northern Cardinal", GREEN: "Calliope Hummingbird", BLUE: "Indigo Bunting"}
 

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from colours import BLUE, RED
 
 from birdedge.runtime.bundle import ModelBundle
-
-from .conftest import BLUE, RED
 
 Birdedge = Callable[..., subprocess.CompletedProcess[str]]
 Draw = Callable[..., Path]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from colours import BLUE, GREEN, RED
 from PIL import ImageColor
 
 from birdedge.runtime.bundle import ModelBundle
@@ -13,8 +14,6 @@ from birdedge.runtime.regions import Region
 from birdedge.runtime.sources import Frame, Lost
 from birdedge.runtime.visits import Visit
 from birdedge.runtime.watcher import Watcher
-
-from .conftest import BLUE, GREEN, RED
 
 START = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
 LEFT, RIGHT = Region(20, 40, 100, 120), Region(220, 40, 300, 120)

@@ -1,0 +1,103 @@
+"""Engines' own bench tools, where they are installed: they should say what we say."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..runtime.bundle import ModelBundle
+from .contenders import Contender
+
+_RUNS = 50
+
+Tool = Callable[[Path, str, int, float], float | None]
+
+
+@dataclass(frozen=True)
+class ToolFigure:
+    """What a tool says.
+
+    Attributes:
+        tool: its name.
+        milliseconds: its median of an inference.
+    """
+
+    tool: str
+    milliseconds: float
+
+
+def ask_tool(contender: Contender, timeout: float) -> ToolFigure | None:
+    """Have an engine's own tool time a contender's file, one picture at a time.
+
+    Args:
+        contender: of a bundle.
+        timeout: seconds that the tool may take.
+
+    Returns:
+        Its figure; none if the engine has no tool, or it is not installed or fails.
+    """
+    bundle = ModelBundle.load(contender.folder)
+    target = bundle.manifest.targets[contender.target]
+    name, tool = _TOOLS.get(target.engine, ("", None))
+    if tool is None or _installed(name) is None:
+        return None
+    height, width = bundle.manifest.preprocess.input_size
+    sides = [1, 3, height, width] if target.layout == "NCHW" else [1, height, width, 3]
+    file = bundle.target_files(contender.target)[0]
+    milliseconds = tool(file, str(sides).replace(" ", ""), contender.threads, timeout)
+    return ToolFigure(name, milliseconds) if milliseconds is not None else None
+
+
+def _benchmark_app(file: Path, shape: str, threads: int, timeout: float) -> float | None:
+    """OpenVINO's ``benchmark_app``, one request at a time; the median in milliseconds."""
+    said = _run(
+        [
+            str(_installed("benchmark_app")), "-m", str(file), "-d", "CPU", "-api", "sync",
+            "-hint", "none", "-nthreads", str(threads), "-niter", str(_RUNS), "-data_shape", shape,
+        ],
+        timeout,
+    )  # fmt: skip
+    median = re.search(r"Median:\s+([\d.]+) ms", said or "")
+    return float(median[1]) if median else None
+
+
+def _litert_benchmark(file: Path, shape: str, threads: int, timeout: float) -> float | None:
+    """LiteRT's ``litert-benchmark``; the median in milliseconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        said = _run(
+            [
+                str(_installed("litert-benchmark")), "--model", str(file), "--num_runs", str(_RUNS),
+                "--num_threads", str(threads), "--result_json", str(result),
+            ],
+            timeout,
+        )  # fmt: skip
+        if said is None or not result.is_file():
+            return None
+        figures = json.loads(result.read_text(encoding="utf-8"))
+        return float(figures["latency"]["median_ms"])
+
+
+_TOOLS: dict[str, tuple[str, Tool]] = {
+    "openvino": ("benchmark_app", _benchmark_app),
+    "tflite": ("litert-benchmark", _litert_benchmark),
+}
+
+
+def _installed(name: str) -> str | None:
+    """A tool of this environment, or else of the system's."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.is_file() else shutil.which(name)
+
+
+def _run(command: Sequence[str], timeout: float) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout

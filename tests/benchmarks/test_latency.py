@@ -1,0 +1,178 @@
+"""Contenders take turns in processes of their own, and what fails there harms no other."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event
+
+import pytest
+from colours import RED
+from PIL import Image
+
+from birdedge.benchmarks import latency
+from birdedge.benchmarks.contenders import Contender
+from birdedge.benchmarks.energy import EnergyMeter
+from birdedge.benchmarks.latency import Plan, Timing, measure
+from birdedge.benchmarks.lineup import contenders_of, with_peers
+from birdedge.benchmarks.worker import Answer, PeakMemory, TimeInference
+from birdedge.benchmarks.worker.process import Worker, WorkerError
+from birdedge.runtime.bundle import ModelBundle
+
+QUICK = Plan(rounds=4, seconds=0, cold_starts=1, timeout=20, tools=False)
+
+
+def run(
+    contenders: Sequence[Contender], plan: Plan = QUICK, stop: Event | None = None
+) -> list[Timing]:
+    return measure(contenders, plan, lambda text: None, stop or Event())
+
+
+def test_all_are_measured_side_by_side_and_the_first_is_the_reference(
+    bundle: ModelBundle, tmp_path: Path
+) -> None:
+    photo = tmp_path / "red.jpg"
+    Image.new("RGB", (64, 48), RED).save(photo)
+    plan = Plan(**{**vars(QUICK), "photos": (photo,)})
+    ours = contenders_of([bundle.folder], None, [1, 2], [1])
+    timings = run(list(with_peers(ours)), plan)
+
+    assert [(timing.contender.runner, timing.contender.threads) for timing in timings] == [
+        ("birdedge", 1), ("bare onnx", 1), ("birdedge", 2), ("bare onnx", 2)
+    ]  # fmt: skip
+    first = timings[0]
+    for timing in timings:
+        assert timing.problem is None
+        assert len(timing.rounds) == len(timing.end_to_end) == 4
+        assert all(0 < sample < 1 for samples in timing.rounds for sample in samples)
+        assert timing.reference == first.rounds
+        (start,) = timing.starts
+        assert 0.05 < start.interpreter + start.imports < start.total < 20
+        assert timing.peak_megabytes is not None and 20 < timing.peak_megabytes < 500
+        # From a file to a name takes longer than the network alone.
+        assert sum(map(sum, timing.end_to_end)) / 12 > min(map(min, timing.rounds))
+    assert len(timings[1].own) > 10, "ONNX Runtime's own clock"
+
+
+def test_batches_are_timed_whole(bundle: ModelBundle) -> None:
+    one, eight = run(contenders_of([bundle.folder], None, [1], [1, 8]))
+
+    assert eight.contender.name == "onnx-fp32 x 8"
+    assert eight.rounds and not eight.end_to_end
+    assert list(with_peers([eight.contender])) == [eight.contender]
+    assert one.rounds
+
+
+def test_those_that_fail_are_rows_with_a_reason(
+    with_engines: Callable[..., ModelBundle],
+) -> None:
+    bundle = with_engines("missing", "onnx", "crashes", "unknown", "later", "hangs")
+    contenders = contenders_of([bundle.folder], None, [1], [1])
+    start = time.monotonic()
+    timings = run(contenders, Plan(**{**vars(QUICK), "timeout": 6.0}))
+    missing, onnx, crashes, unknown, later, hangs = timings
+
+    assert time.monotonic() - start < 60
+    assert missing.problem is not None
+    assert missing.problem.endswith('not installed: pip install "birdedge[tpu]"')
+    assert onnx.problem is None and len(onnx.rounds) == 4
+    assert crashes.problem == "killed by signal 6: illegal instruction, says the engine"
+    assert unknown.problem is not None and "no engine 'unknown' is known" in unknown.problem
+    assert later.problem is not None and later.problem.startswith("killed by signal 6")
+    assert hangs.problem == "no answer in 6 s; killed"
+    assert onnx.reference == onnx.rounds, "the first that runs"
+
+
+def test_where_not_all_fit_into_memory_the_reference_runs_with_each_part(
+    bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together: list[int] = []
+    running = 0
+    init, close = Worker.__init__, Worker.close
+
+    def counted(self: Worker, *arguments: object) -> None:
+        nonlocal running
+        init(self, *arguments)  # type: ignore[arg-type]
+        running += 1
+        together.append(running)
+
+    def closed(self: Worker) -> None:
+        nonlocal running
+        running -= 1
+        close(self)
+
+    monkeypatch.setattr(latency.Worker, "__init__", counted)
+    monkeypatch.setattr(latency.Worker, "close", closed)
+    contenders = contenders_of([bundle.folder], None, [1, 2, 3], [1, 2])
+    timings = run(contenders, Plan(**{**vars(QUICK), "at_once": 3, "cold_starts": 0}))
+
+    assert max(together) == 3
+    assert all(len(timing.rounds) == 4 for timing in timings)
+    assert timings[1].reference == timings[0].rounds
+    # Measured anew beside the others, not remembered.
+    assert timings[3].reference not in ([], timings[0].rounds)
+    assert timings[3].reference == timings[4].reference
+
+
+def test_a_stop_keeps_the_rounds_that_are_finished(bundle: ModelBundle) -> None:
+    stop = Event()
+    contenders = contenders_of([bundle.folder], None, [1, 2], [1])
+
+    def tell(text: str) -> None:
+        if text == "round 3":
+            stop.set()
+
+    timings = measure(contenders, Plan(**{**vars(QUICK), "rounds": 1000}), tell, stop)
+
+    assert [len(timing.rounds) for timing in timings] == [3, 3]
+    assert all(timing.problem is None for timing in timings)
+    never = run(contenders, stop=stop)
+    assert [timing.problem for timing in never] == ["interrupted"] * 2
+
+
+def test_each_is_kept_to_as_many_cores_as_it_has_threads(bundle: ModelBundle) -> None:
+    (contender,) = contenders_of([bundle.folder], None, [1], [1])
+    core = max(os.sched_getaffinity(0))
+    worker = Worker(contender, 20, frozenset({core}))
+    affinity = os.sched_getaffinity(worker._process.pid)
+    worker.close()
+
+    assert affinity == {core}
+
+
+def test_a_worker_ends_with_its_bench(bundle: ModelBundle, tmp_path: Path) -> None:
+    (contender,) = contenders_of([bundle.folder], None, [1], [1])
+    worker = Worker(contender, 20)
+    worker._pipe.close()
+
+    assert worker._process.wait(20) == 0
+    with pytest.raises(WorkerError):
+        worker.ask(TimeInference(1))
+
+
+def test_an_order_that_fails_says_why(bundle: ModelBundle, tmp_path: Path) -> None:
+    (contender,) = contenders_of([bundle.folder], None, [1], [1])
+    worker = Worker(contender, 20)
+    assert 20 < worker.ask(PeakMemory()) < 500
+    with pytest.raises(WorkerError, match="No such file"):
+        worker.ask(Answer(tmp_path / "none.npy", tmp_path / "out.npy"))
+    worker.close()
+
+
+def test_energy_is_told_for_one_inference(bundle: ModelBundle) -> None:
+    """A meter that counts a joule a second."""
+    contenders = contenders_of([bundle.folder], None, [1], [1])
+    meter = EnergyMeter("a clock", time.monotonic, float("inf"))
+    (timing,) = measure(contenders, QUICK, lambda text: None, Event(), meter)
+
+    assert timing.joules is not None
+    typical = sorted(sample for samples in timing.rounds for sample in samples)
+    assert typical[0] / 2 < timing.joules < 100 * typical[-1]
+
+
+def test_threads_of_the_bench_itself_are_few(bundle: ModelBundle) -> None:
+    """What measures must not take a core from what is measured."""
+    run(contenders_of([bundle.folder], None, [1], [1]))
+
+    assert threading.active_count() < 4
