@@ -20,6 +20,7 @@ from .energy import find_meter
 from .environment import Environment, look, look_again
 from .latency import Plan, Timing, measure
 from .lineup import contenders_of, one_of_each, torch_peers, with_peers
+from .macs import macs_of
 from .photos import Photos, read_photos
 from .results import Peak, Report, Row, cold_start_of, latency_of, now
 
@@ -67,8 +68,9 @@ class _Found:
     """What is known so far; a report can be made of it at any time."""
 
     environment: Environment
-    manifests: Mapping[str, ModelBundle]
+    bundles: Mapping[str, ModelBundle]
     contenders: Sequence[Contender]
+    macs: Mapping[str, int | None]
     timings: Sequence[Timing] = ()
     peaks: Sequence[Peak] = ()
     problems: dict[Key, str] = field(default_factory=dict)
@@ -99,7 +101,8 @@ def run(wanted: Wanted, tell: Tell, keep: Callable[[Report], object], stop: Even
     if photos is not None and wanted.photos is not None:
         photos = photos.some(wanted.photos)
     tell("looking at the machine")
-    found = _Found(look(), bundles, contenders)
+    macs = {model: macs_of(bundle) for model, bundle in bundles.items()}
+    found = _Found(look(), bundles, contenders, macs)
     meter = find_meter()
 
     def report(*, done: bool = False) -> Report:
@@ -127,7 +130,7 @@ def _measure_accuracy(
     stop: Event,
 ) -> None:
     singles = list(one_of_each(own))
-    manifests = {model: bundle.manifest for model, bundle in found.manifests.items()}
+    manifests = {model: bundle.manifest for model, bundle in found.bundles.items()}
     first = manifests[singles[0].model]
     timeout = wanted.plan.timeout
     with tempfile.TemporaryDirectory(prefix="birdedge-bench-") as folder:
@@ -217,11 +220,11 @@ def _report(
 def _row(timing: Timing, found: _Found) -> Row:
     contender = timing.contender
     key = (contender.model, contender.target)
-    bundle = found.manifests.get(contender.model)
+    bundle = found.bundles.get(contender.model)
     target = bundle.manifest.targets.get(contender.target) if bundle else None
     ours = contender.runner == BIRDEDGE
     latency = latency_of(timing)
-    macs = bundle.manifest.provenance.get("compression", {}).get("macs") if bundle else None
+    macs = found.macs.get(contender.model)
     share = None
     if macs and latency:
         kind = "int8" if contender.target.endswith("int8") else "fp32"
