@@ -15,6 +15,8 @@ from .contenders import Contender
 
 _RUNS = 50
 
+_MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
 Tool = Callable[[Path, str, int, float], float | None]
 
 
@@ -62,8 +64,8 @@ def _benchmark_app(file: Path, shape: str, threads: int, timeout: float) -> floa
         ],
         timeout,
     )  # fmt: skip
-    median = re.search(r"Median:\s+([\d.]+) ms", said or "")
-    return float(median[1]) if median else None
+    median = re.search(r"Median:\s+([\d.]+) (us|ms|s)\b", said or "")
+    return float(median[1]) * _MILLISECONDS[median[2]] if median else None
 
 
 def _litert_benchmark(file: Path, shape: str, threads: int, timeout: float) -> float | None:
