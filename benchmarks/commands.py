@@ -78,8 +78,9 @@ def run(
         float, typer.Option(min=1, help="Seconds after which who does not answer is killed.")
     ] = 60.0,
     at_once: Annotated[
-        int, typer.Option(min=2, help="Contenders that are in memory together.")
-    ] = 16,
+        int | None,
+        typer.Option(min=2, help="Contenders in memory together; as many as fit if not given."),
+    ] = None,
     pin: Annotated[
         bool, typer.Option("--pin/--no-pin", help="Keep each to as many cores as threads.")
     ] = True,
@@ -175,6 +176,9 @@ def compare(
 @bench.command()
 def table(
     report: _Report,
+    brief: Annotated[
+        bool, typer.Option("--brief", help="Without peers, and with fewer columns.")
+    ] = False,
     into: Annotated[
         Path | None,
         typer.Option(
@@ -186,7 +190,7 @@ def table(
     with needs_extra("bench"):
         from .report.table import as_markdown, put_into
         from .results import read_report
-    text = as_markdown(read_report(report))
+    text = as_markdown(read_report(report), brief=brief)
     if into is None:
         typer.echo(text, nl=False)
     else:

@@ -30,8 +30,13 @@ _WARM_WITHIN = 0.03
 _WARM_WINDOW = 5
 """Warm is what takes as long as the time before, by the medians of so many; or after so long."""
 
-_PHOTOS_IN_SLICE = 3
-_ASKED = 20
+_CONTENDER_BYTES = 200_000_000
+_MOST_AT_ONCE = 16
+"""What a contender needs in memory, generously; PyTorch needs more, and is one of few."""
+
+_ASKED_SECONDS = 3.0
+_ASKED_FEWEST, _ASKED_MOST = 10, 50
+"""How long, and how often, engines' clocks and tools are asked for."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Plan:
         seconds: at least, of each heat's rounds.
         cold_starts: fresh processes for each contender.
         timeout: seconds after which a contender that does not answer is killed.
-        at_once: contenders that are in memory together.
+        at_once: contenders that are in memory together; as many as fit if none.
         pin: whether each is kept to as many cores as it has threads.
         tools: whether engines' own bench tools are asked, too.
         photos: to time from a file's bytes to a name; none if there are none.
@@ -53,7 +58,7 @@ class Plan:
     seconds: float = 5.0
     cold_starts: int = 3
     timeout: float = 60.0
-    at_once: int = 16
+    at_once: int | None = None
     pin: bool = True
     tools: bool = True
     photos: tuple[Path, ...] = ()
@@ -122,10 +127,11 @@ def measure(
     """
     timings = [Timing(contender) for contender in contenders]
     waiting = list(timings)
+    at_once = plan.at_once or _as_many_as_fit()
     while waiting and not stop.is_set():
         reference = next((timing for timing in timings if timing.rounds), None)
         guest = [reference] if reference else []
-        heat = waiting[: plan.at_once - len(guest)]
+        heat = waiting[: at_once - len(guest)]
         waiting = waiting[len(heat) :]
         _run_heat(heat, guest, plan, tell, stop, meter)
     for timing in timings:
@@ -229,19 +235,30 @@ def _run_round(lane: _Lane, plan: Plan, meter: EnergyMeter | None) -> None:
         lane.joules.append((after - before) / (lane.count + 1))
     lane.timing.rounds.append(times)
     if plan.photos and lane.timing.contender.batch == 1:
-        first = len(lane.timing.rounds) * _PHOTOS_IN_SLICE
-        chosen = [plan.photos[(first + n) % len(plan.photos)] for n in range(_PHOTOS_IN_SLICE)]
-        lane.timing.end_to_end.append(lane.worker.ask(TimeEndToEnd(tuple(chosen))))
+        photo = plan.photos[len(lane.timing.rounds) % len(plan.photos)]
+        lane.timing.end_to_end.append(lane.worker.ask(TimeEndToEnd((photo,))))
 
 
 def _finish(lane: _Lane, plan: Plan) -> None:
+    if not lane.timing.rounds:
+        return
     lane.timing.peak_megabytes = lane.worker.ask(PeakMemory())
-    lane.timing.own = [each / 1000 for each in lane.worker.ask(AskEngine(_ASKED))]
+    typical = statistics.median(lane.timing.rounds[-1])
+    count = max(_ASKED_FEWEST, min(_ASKED_MOST, int(_ASKED_SECONDS / typical)))
+    lane.timing.own = [each / 1000 for each in lane.worker.ask(AskEngine(count))]
     if lane.joules:
         lane.timing.joules = statistics.median(lane.joules)
     contender = lane.timing.contender
     if plan.tools and contender.runner == BIRDEDGE and contender.batch == 1:
-        lane.timing.tool = ask_tool(contender, plan.timeout)
+        lane.timing.tool = ask_tool(contender, count, plan.timeout)
+
+
+def _as_many_as_fit() -> int:
+    """In half of the memory that is free; two at least, or there is nothing to compare."""
+    import psutil
+
+    fitting = int(psutil.virtual_memory().available / 2 / _CONTENDER_BYTES)
+    return min(max(fitting, 2), _MOST_AT_ONCE)
 
 
 def _cores(threads: int) -> frozenset[int]:

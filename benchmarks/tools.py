@@ -13,11 +13,9 @@ from pathlib import Path
 from ..runtime.bundle import ModelBundle
 from .contenders import Contender
 
-_RUNS = 50
-
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
-Tool = Callable[[Path, str, int, float], float | None]
+Tool = Callable[[Path, str, int, int, float], float | None]
 
 
 @dataclass(frozen=True)
@@ -33,11 +31,12 @@ class ToolFigure:
     milliseconds: float
 
 
-def ask_tool(contender: Contender, timeout: float) -> ToolFigure | None:
+def ask_tool(contender: Contender, count: int, timeout: float) -> ToolFigure | None:
     """Have an engine's own tool time a contender's file, one picture at a time.
 
     Args:
         contender: of a bundle.
+        count: inferences.
         timeout: seconds that the tool may take.
 
     Returns:
@@ -51,16 +50,18 @@ def ask_tool(contender: Contender, timeout: float) -> ToolFigure | None:
     height, width = bundle.manifest.preprocess.input_size
     sides = [1, 3, height, width] if target.layout == "NCHW" else [1, height, width, 3]
     file = bundle.target_files(contender.target)[0]
-    milliseconds = tool(file, str(sides).replace(" ", ""), contender.threads, timeout)
+    milliseconds = tool(file, str(sides).replace(" ", ""), contender.threads, count, timeout)
     return ToolFigure(name, milliseconds) if milliseconds is not None else None
 
 
-def _benchmark_app(file: Path, shape: str, threads: int, timeout: float) -> float | None:
+def _benchmark_app(
+    file: Path, shape: str, threads: int, count: int, timeout: float
+) -> float | None:
     """OpenVINO's ``benchmark_app``, one request at a time; the median in milliseconds."""
     said = _run(
         [
             str(_installed("benchmark_app")), "-m", str(file), "-d", "CPU", "-api", "sync",
-            "-hint", "none", "-nthreads", str(threads), "-niter", str(_RUNS), "-data_shape", shape,
+            "-hint", "none", "-nthreads", str(threads), "-niter", str(count), "-data_shape", shape,
         ],
         timeout,
     )  # fmt: skip
@@ -68,13 +69,15 @@ def _benchmark_app(file: Path, shape: str, threads: int, timeout: float) -> floa
     return float(median[1]) * _MILLISECONDS[median[2]] if median else None
 
 
-def _litert_benchmark(file: Path, shape: str, threads: int, timeout: float) -> float | None:
+def _litert_benchmark(
+    file: Path, shape: str, threads: int, count: int, timeout: float
+) -> float | None:
     """LiteRT's ``litert-benchmark``; the median in milliseconds."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         said = _run(
             [
-                str(_installed("litert-benchmark")), "--model", str(file), "--num_runs", str(_RUNS),
+                str(_installed("litert-benchmark")), "--model", str(file), "--num_runs", str(count),
                 "--num_threads", str(threads), "--result_json", str(result),
             ],
             timeout,

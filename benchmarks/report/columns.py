@@ -15,6 +15,8 @@ LEFT = ("model", "target", "tool")
 
 Column = Callable[[Row], str]
 
+_BRIEF = ("size MB", "top-1", "drop", "p50 ms", "images/s", "start s", "peak MB")
+
 _TOOL_AGREES = 0.1
 """How far an engine's own tool may be from our figure until that is said."""
 
@@ -38,36 +40,42 @@ class Grid:
     peers: list[bool]
 
 
-def overview(report: Report) -> Grid:
-    """The table that answers most questions."""
+def overview(report: Report, *, brief: bool = False) -> Grid:
+    """The table that answers most questions.
+
+    Args:
+        report: a run's.
+        brief: without peers, and with the columns alone that most people ask for.
+    """
     best = max((row.accuracy.top1.value for row in report.rows if row.accuracy), default=0.0)
+    columns: dict[str, Column] = {
+        "size MB": lambda row: _number(row.megabytes, 1),
+        "top-1": _of_accuracy(lambda figures: _share(figures.top1)),
+        "top-5": _of_accuracy(lambda figures: f"{figures.top5.value:.1%}"),
+        "drop": _of_accuracy(lambda figures: _points(figures.top1.value - best)),
+        "agreement": _of_accuracy(
+            lambda figures: f"{figures.agreement.value:.1%}" if figures.agreement else NONE
+        ),
+        "p50 ms": _of_latency(lambda figures: _interval(figures.p50, 1)),
+        "p95": _of_latency(lambda figures: _number(figures.p95, 1)),
+        "p99": _of_latency(lambda figures: _number(figures.p99, 1)),
+        "ratio": _of_latency(
+            lambda figures: _interval(figures.ratio, 2) if figures.ratio else NONE
+        ),
+        "images/s": _of_latency(lambda figures: _number(figures.images_per_second, 1)),
+        "start s": lambda row: _number(row.cold_start.total if row.cold_start else None, 2),
+        "peak MB": lambda row: _number(row.peak_megabytes, 0),
+        "of limit": lambda row: f"{row.share_of_peak:.0%}" if row.share_of_peak else NONE,
+        "mJ": lambda row: _number(row.joules * 1000 if row.joules else None, 0),
+    }
     return _grid(
         "Overview",
         "Size, and memory at its most, in megabytes; drop in points of top-1 below the best; "
         "agreement with the first row's answers; milliseconds of one inference, their median with "
         "its interval and its ratio to the first row's; start is from nothing to the first answer; "
         "of limit is the share of what a matrix product does on this machine.",
-        report.rows,
-        {
-            "size MB": lambda row: _number(row.megabytes, 1),
-            "top-1": _of_accuracy(lambda figures: _share(figures.top1)),
-            "top-5": _of_accuracy(lambda figures: f"{figures.top5.value:.1%}"),
-            "drop": _of_accuracy(lambda figures: _points(figures.top1.value - best)),
-            "agreement": _of_accuracy(
-                lambda figures: f"{figures.agreement.value:.1%}" if figures.agreement else NONE
-            ),
-            "p50 ms": _of_latency(lambda figures: _interval(figures.p50, 1)),
-            "p95": _of_latency(lambda figures: _number(figures.p95, 1)),
-            "p99": _of_latency(lambda figures: _number(figures.p99, 1)),
-            "ratio": _of_latency(
-                lambda figures: _interval(figures.ratio, 2) if figures.ratio else NONE
-            ),
-            "images/s": _of_latency(lambda figures: _number(figures.images_per_second, 1)),
-            "start s": lambda row: _number(row.cold_start.total if row.cold_start else None, 2),
-            "peak MB": lambda row: _number(row.peak_megabytes, 0),
-            "of limit": lambda row: f"{row.share_of_peak:.0%}" if row.share_of_peak else NONE,
-            "mJ": lambda row: _number(row.joules * 1000 if row.joules else None, 0),
-        },
+        [row for row in report.rows if row.is_ours or not brief],
+        {name: column for name, column in columns.items() if name in _BRIEF or not brief},
     )
 
 

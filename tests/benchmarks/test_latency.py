@@ -50,8 +50,7 @@ def test_all_are_measured_side_by_side_and_the_first_is_the_reference(
         (start,) = timing.starts
         assert 0.05 < start.interpreter + start.imports < start.total < 20
         assert timing.peak_megabytes is not None and 20 < timing.peak_megabytes < 500
-        # From a file to a name takes longer than the network alone.
-        assert sum(map(sum, timing.end_to_end)) / 12 > min(map(min, timing.rounds))
+        assert all(0 < samples[0] < 1 for samples in timing.end_to_end)
     assert len(timings[1].own) > 10, "ONNX Runtime's own clock"
 
 

@@ -154,7 +154,7 @@ def test_the_network_itself_gives_what_its_targets_give(
 def test_engines_own_tools_time_the_same_files(bundle: ModelBundle) -> None:
     names = {}
     for contender in contenders_of([bundle.folder], None, [1], [1]):
-        figure = ask_tool(contender, 60)
+        figure = ask_tool(contender, 20, 60)
         names[contender.target] = figure and figure.tool
         assert figure is None or 0 < figure.milliseconds < 1000
 
