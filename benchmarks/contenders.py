@@ -14,6 +14,7 @@ class Contender:
     Attributes:
         model: the bundle's id.
         target: of the bundle, such as ``onnx-int8``.
+        engine: that the target is for.
         runner: what runs it; see `runners.names`.
         threads: that one inference may use.
         batch: pictures in one inference.
@@ -23,6 +24,7 @@ class Contender:
 
     model: str
     target: str
+    engine: str
     runner: str
     threads: int
     batch: int
@@ -32,12 +34,10 @@ class Contender:
     @property
     def name(self) -> str:
         """What it is called in lines and tables, apart from its model."""
-        name = self.target if self.runner == BIRDEDGE else f"{self.target} ({self.runner})"
-        if self.batch > 1:
-            name += f" x {self.batch}"
-        return name
+        return name_of(self.target, self.runner, self.batch)
 
-    @property
-    def key(self) -> tuple[str, str, str, int, int]:
-        """What makes it the same in another run."""
-        return self.model, self.target, self.runner, self.threads, self.batch
+
+def name_of(target: str, runner: str, batch: int) -> str:
+    """What a contender is called, apart from its model and threads."""
+    name = target if runner == BIRDEDGE else f"{target} ({runner})"
+    return name if batch == 1 else f"{name} x {batch}"

@@ -37,9 +37,9 @@ def contenders_of(
             if name not in known:
                 raise BundleError(f"no bundle has a target {name!r}; there are {_listed(known)}")
     return [
-        Contender(bundle.manifest.id, name, BIRDEDGE, count, batch, bundle.folder)
+        Contender(bundle.manifest.id, name, target.engine, BIRDEDGE, count, batch, bundle.folder)
         for count, bundle, batch in product(threads, bundles, batches)
-        for name in bundle.manifest.targets
+        for name, target in bundle.manifest.targets.items()
         if targets is None or name in targets
     ]
 
@@ -51,9 +51,8 @@ def with_peers(contenders: Iterable[Contender]) -> Iterator[Contender]:
     """
     for contender in contenders:
         yield contender
-        engine = contender.target.partition("-")[0]
-        if contender.batch == 1 and engine in _BARE:
-            yield replace(contender, runner=_BARE[engine])
+        if contender.batch == 1 and contender.engine in _BARE:
+            yield replace(contender, runner=_BARE[contender.engine])
 
 
 def torch_peers(checkpoint: Path, contenders: Sequence[Contender]) -> Iterator[Contender]:
@@ -66,8 +65,8 @@ def torch_peers(checkpoint: Path, contenders: Sequence[Contender]) -> Iterator[C
     for threads in dict.fromkeys(contender.threads for contender in contenders):
         for runner in ("torch eager", "torch.compile"):
             yield replace(
-                contenders[0], model=checkpoint.stem, target="torch-fp32", runner=runner,
-                threads=threads, batch=1, checkpoint=checkpoint,
+                contenders[0], model=checkpoint.stem, target="torch-fp32", engine="torch",
+                runner=runner, threads=threads, batch=1, checkpoint=checkpoint,
             )  # fmt: skip
 
 

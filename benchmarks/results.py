@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..runtime.errors import DataError
 from .accuracy import Accuracy
-from .contenders import BIRDEDGE, Contender
+from .contenders import BIRDEDGE, name_of
 from .environment import Environment
 from .latency import Timing
 from .samples import Interval, median, percentile, ratio
@@ -120,7 +120,7 @@ class Row(_Part):
     @property
     def name(self) -> str:
         """As a contender is called, apart from its model."""
-        return Contender(*self.key, folder=Path()).name
+        return name_of(self.target, self.runner, self.batch)
 
     @property
     def is_ours(self) -> bool:

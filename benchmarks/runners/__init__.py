@@ -68,7 +68,6 @@ def import_runner(contender: Contender) -> type[Runner]:
     """
     module, _, name = _RUNNERS[contender.runner].partition(":")
     runner: type[Runner] = getattr(import_module(f".{module}", __name__), name)
-    engine = contender.target.partition("-")[0]
     with suppress(ImportError):
-        import_module(_ENGINE_MODULES.get(engine, "numpy"))
+        import_module(_ENGINE_MODULES.get(contender.engine, "numpy"))
     return runner
