@@ -1,34 +1,16 @@
-"""How often contenders are right: all of them on the same photos, through the device's own path."""
+"""How often contenders are right, and how surely one is so oftener than another."""
 
-import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
-from queue import SimpleQueue
-from threading import Event
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from ..compress.figures import expected_calibration_error, wilson_interval
 from ..runtime.manifest import Manifest
 from ..runtime.predictions import SCORES, are_familiar, softmax
-from ..runtime.preprocess import Preprocess, read_image
-from .contenders import Contender
 from .photos import Photos, counterparts, truth
 from .samples import Interval
-from .worker import Answer
-from .worker.process import Worker, WorkerError
-
-Key = tuple[str, str]
-"""A model's id and its target: what answers alike whatever the threads."""
-
-Change = Callable[[Image.Image], Image.Image]
-Tell = Callable[[str], object]
 
 
 class Accuracy(BaseModel):
@@ -86,72 +68,6 @@ class Answers:
     def right(self) -> NDArray[np.bool_]:
         """Whether the first answer is the right one, ``[photos]``."""
         return np.asarray(self.logits.argmax(axis=1) == self.truth)
-
-
-def ask_all(
-    contenders: Sequence[Contender],
-    manifests: Mapping[str, Manifest],
-    photos: Photos,
-    work: Path,
-    timeout: float,
-    tell: Tell,
-    stop: Event,
-    change: Change | None = None,
-) -> dict[Key, NDArray[np.float32] | str]:
-    """Have contenders answer photos: each in a process of its own, with one thread, on one core.
-
-    Args:
-        contenders: one for each model and target.
-        manifests: by the models' ids.
-        photos: to be answered; decoded once for all models that take them alike.
-        work: a folder for what passes between processes.
-        timeout: seconds in which sixteen pictures must be answered.
-        tell: is told how far it is.
-        stop: set, no further contender is begun.
-        change: what is done to each photo first.
-
-    Returns:
-        Logits ``[photos, classes]``, or why there are none.
-
-    Raises:
-        ImageError: a photo cannot be read.
-    """
-    fitted: dict[str, Path] = {}
-    for contender in contenders:
-        kind = _kind(manifests[contender.model].preprocess)
-        if kind not in fitted:
-            tell(f"decoding {len(photos.paths):,} photos")
-            fitted[kind] = work / f"pictures-{len(fitted)}.npy"
-            _fit(photos, manifests[contender.model].preprocess, fitted[kind], change)
-    cores: SimpleQueue[int] = SimpleQueue()
-    for core in sorted(os.sched_getaffinity(0)):
-        cores.put(core)
-
-    def ask(contender: Contender) -> NDArray[np.float32] | str:
-        if stop.is_set():
-            return "interrupted"
-        core = cores.get()
-        answered = work / f"logits-{core}.npy"
-        pictures = fitted[_kind(manifests[contender.model].preprocess)]
-        alone = replace(contender, threads=1, batch=1)
-        try:
-            worker = Worker(alone, timeout, frozenset({core}))
-            try:
-                worker.ask(
-                    Answer(pictures, answered),
-                    lambda done: tell(f"{contender.name}: {done:,} of {len(photos.paths):,}"),
-                )
-                return np.asarray(np.load(answered, allow_pickle=False))
-            finally:
-                worker.close()
-        except WorkerError as error:
-            return str(error)
-        finally:
-            cores.put(core)
-
-    with ThreadPoolExecutor(cores.qsize()) as pool:
-        given = list(pool.map(ask, contenders))
-    return {(one.model, one.target): each for one, each in zip(contenders, given, strict=True)}
 
 
 def score(
@@ -239,28 +155,3 @@ def _auroc(manifest: Manifest, known: NDArray[np.float32], strangers: NDArray[np
     rate = SCORES[manifest.open_set.score if manifest.open_set else "max_logit"]
     wins = mannwhitneyu(rate(known), rate(strangers)).statistic
     return float(wins / (len(known) * len(strangers)))
-
-
-def _kind(preprocess: Preprocess) -> str:
-    """What differs between models that take photos cut differently; normalising comes later."""
-    return preprocess.model_dump_json(exclude={"mean", "std"})
-
-
-def _fit(photos: Photos, preprocess: Preprocess, out: Path, change: Change | None) -> None:
-    shape = (len(photos.paths), *preprocess.input_size, 3)
-    pictures = np.lib.format.open_memmap(out, "w+", np.uint8, shape)
-
-    def fit(number: int) -> None:
-        image = read_image(photos.paths[number])
-        pictures[number] = preprocess.fit(change(image) if change else image)
-
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        list(pool.map(fit, range(len(photos.paths))))
-    pictures.flush()
-
-
-def corruption(kind: str, severity: int) -> Change:
-    """A change for `ask_all`; see `corruptions`."""
-    from .corruptions import corrupted
-
-    return partial(corrupted, kind=kind, severity=severity)

@@ -8,12 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..runtime.bundle import ModelBundle
-from ..runtime.manifest import Manifest
-from .accuracy import Accuracy, Answers, Key, answers_of, ask_all, corruption, score
+from .accuracy import Accuracy, Answers, answers_of, score
+from .answers import Change, Examination, Key, Logits, corruption
 from .contenders import BIRDEDGE, Contender
 from .corruptions import CORRUPTIONS
 from .energy import find_meter
@@ -27,7 +24,6 @@ from .results import Peak, Report, Row, cold_start_of, latency_of, now
 _SEVERITIES = (1, 2, 3)
 
 Tell = Callable[[str], object]
-Logits = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -115,71 +111,71 @@ def run(wanted: Wanted, tell: Tell, keep: Callable[[Report], object], stop: Even
         tell("measuring what the machine can do at all")
         found.peaks = _peaks(wanted.threads, plan.timeout)
     if photos is not None and photos.species and wanted.accuracy and not stop.is_set():
-        _measure_accuracy(found, wanted, photos, own, tell, stop)
-        keep(report())
+        with tempfile.TemporaryDirectory(prefix="birdedge-bench-") as work:
+            examination = Examination(
+                list(one_of_each(own)),
+                {model: bundle.manifest for model, bundle in bundles.items()},
+                Path(work), plan.timeout, tell, stop,
+            )  # fmt: skip
+            _measure_accuracy(found, wanted, photos, examination)
+            keep(report())
+            if wanted.robustness and not stop.is_set():
+                _measure_robustness(found, photos.some(wanted.robustness), examination)
     found.environment = found.environment.model_copy(update={"after": look_again()})
     return report(done=not stop.is_set())
 
 
 def _measure_accuracy(
-    found: _Found,
-    wanted: Wanted,
-    photos: Photos,
-    own: Sequence[Contender],
-    tell: Tell,
-    stop: Event,
+    found: _Found, wanted: Wanted, photos: Photos, examination: Examination
 ) -> None:
-    singles = list(one_of_each(own))
-    manifests = {model: bundle.manifest for model, bundle in found.bundles.items()}
-    first = manifests[singles[0].model]
-    timeout = wanted.plan.timeout
-    with tempfile.TemporaryDirectory(prefix="birdedge-bench-") as folder:
-        work = Path(folder)
-        given = ask_all(singles, manifests, photos, work, timeout, tell, stop)
-        strangers: Mapping[Key, Logits | str] = {}
-        if wanted.not_birds is not None:
-            others = read_photos(wanted.not_birds)
-            strangers = ask_all(singles, manifests, others, work, timeout, tell, stop)
-        answers = _known(found, given, manifests, photos, first)
-        reference = next(iter(answers), None)
-        for key, answer in answers.items():
-            strange = strangers.get(key)
-            figures = score(
-                answer,
-                answers[reference] if reference and key != reference else None,
-                strange if isinstance(strange, np.ndarray) else None,
-            )
-            if figures is not None:
-                found.accuracy[key] = figures
-        if wanted.robustness:
-            some = photos.some(wanted.robustness)
-            for kind in CORRUPTIONS:
-                for severity in _SEVERITIES:
-                    tell(f"{kind}, severity {severity}")
-                    change = corruption(kind, severity)
-                    worse = ask_all(singles, manifests, some, work, timeout, tell, stop, change)
-                    for key, answer in _known(found, worse, manifests, some, first).items():
-                        figures = score(answer, None)
-                        if figures is not None:
-                            levels = found.robustness.setdefault(key, {}).setdefault(kind, [])
-                            levels.append(figures.top1.value)
-
-
-def _known(
-    found: _Found,
-    given: Mapping[Key, Logits | str],
-    manifests: Mapping[str, Manifest],
-    photos: Photos,
-    first: Manifest,
-) -> dict[Key, Answers]:
-    """The answers of those that gave some; of the others it is noted why."""
-    answers = {}
+    first = examination.manifests[examination.contenders[0].model]
+    given = examination.ask(photos)
+    strangers: Mapping[Key, Logits | str] = {}
+    if wanted.not_birds is not None:
+        strangers = examination.ask(read_photos(wanted.not_birds))
+    answers: dict[Key, Answers] = {}
     for key, logits in given.items():
         if isinstance(logits, str):
             found.problems[key] = logits
         else:
-            answers[key] = answers_of(manifests[key[0]], logits, photos, first)
-    return answers
+            answers[key] = answers_of(examination.manifests[key[0]], logits, photos, first)
+    reference = next(iter(answers), None)
+    for key, answer in answers.items():
+        strange = strangers.get(key)
+        figures = score(
+            answer,
+            answers[reference] if reference and key != reference else None,
+            None if isinstance(strange, str) else strange,
+        )
+        if figures is not None:
+            found.accuracy[key] = figures
+
+
+def _measure_robustness(found: _Found, photos: Photos, examination: Examination) -> None:
+    first = examination.manifests[examination.contenders[0].model]
+
+    def right(change: Change | None = None) -> dict[Key, float]:
+        """The share of each that is right."""
+        shares = {}
+        for key, logits in examination.ask(photos, change).items():
+            if not isinstance(logits, str):
+                manifest = examination.manifests[key[0]]
+                figures = score(answers_of(manifest, logits, photos, first), None)
+                if figures is not None:
+                    shares[key] = figures.top1.value
+        return shares
+
+    # The same photos as they are: all of them may be easier or harder.
+    plain = right()
+    for kind in CORRUPTIONS:
+        levels = [plain]
+        for severity in _SEVERITIES:
+            examination.tell(f"{kind}, severity {severity}")
+            levels.append(right(corruption(kind, severity)))
+        for key in plain:
+            if all(key in level for level in levels):
+                figures = [level[key] for level in levels]
+                found.robustness.setdefault(key, {})[kind] = figures
 
 
 def _peaks(threads: Sequence[int], timeout: float) -> list[Peak]:

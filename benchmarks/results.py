@@ -92,7 +92,7 @@ class Row(_Part):
         macs: multiply-adds of one picture, where the bundle tells.
         share_of_peak: of what a matrix product of its engine's kind does on this machine.
         accuracy: how often it is right.
-        robustness: top-1 by corruption and severity from 1.
+        robustness: top-1 by corruption and severity from 0, the same photos as they are.
     """
 
     model: str

@@ -177,11 +177,9 @@ def _robustness(report: Report, figure: Any) -> bool:
     for axes, kind in zip(figure.subplots(1, len(kinds), sharey=True), kinds, strict=True):
         for number, row in enumerate(rows):
             assert row.robustness is not None
-            plain = [row.accuracy.top1.value] if row.accuracy else []
-            levels = [*plain, *row.robustness.get(kind, [])]
-            first = 0 if plain else 1
+            levels = row.robustness.get(kind, [])
             axes.plot(
-                range(first, first + len(levels)), [100 * level for level in levels],
+                range(len(levels)), [100 * level for level in levels],
                 marker=_MARKERS[number % len(_MARKERS)], markersize=4,
                 label=f"{row.model} {row.target}" if kind == kinds[0] else None,
             )  # fmt: skip

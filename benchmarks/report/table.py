@@ -58,6 +58,6 @@ def _flat(values: dict[str, object], before: str = "") -> Iterator[tuple[str, ob
         if isinstance(value, dict):
             yield from _flat(value, f"{before}{name}.")
         elif isinstance(value, list):
-            yield from ((f"{before}{name}.{number}", one) for number, one in enumerate(value, 1))
+            yield from ((f"{before}{name}.{number}", one) for number, one in enumerate(value))
         else:
             yield f"{before}{name}", value

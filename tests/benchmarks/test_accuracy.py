@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from birdedge.benchmarks.accuracy import Answers, answers_of, ask_all, mcnemar, score
+from birdedge.benchmarks.accuracy import Answers, answers_of, mcnemar, score
+from birdedge.benchmarks.answers import Examination
 from birdedge.benchmarks.contenders import Contender
 from birdedge.benchmarks.lineup import contenders_of, one_of_each
 from birdedge.benchmarks.photos import counterparts, read_photos, truth
@@ -19,9 +20,10 @@ from birdedge.runtime.labels import Label
 
 def ask(bundle: ModelBundle, folder: Path, work: Path, **options: object):
     contenders = list(one_of_each(contenders_of([bundle.folder], None, [2], [1])))
-    manifests = {bundle.manifest.id: bundle.manifest}
+    change = options.pop("change", None)
     settings = {"timeout": 20, "tell": lambda text: None, "stop": Event()} | options
-    return ask_all(contenders, manifests, read_photos(folder), work, **settings)
+    manifests = {bundle.manifest.id: bundle.manifest}
+    return Examination(contenders, manifests, work, **settings).ask(read_photos(folder), change)
 
 
 def test_photos_are_answered_as_the_device_answers_them(

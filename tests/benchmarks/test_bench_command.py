@@ -45,7 +45,7 @@ def test_a_run_writes_a_table_json_csv_and_a_page(
     row = report["rows"][0]
     assert row["accuracy"]["auroc"] == 1.0
     assert list(row["robustness"]) == ["brightness", "blur", "noise", "JPEG", "small bird"]
-    assert len(row["robustness"]["blur"]) == 3
+    assert len(row["robustness"]["blur"]) == 4
     assert row["digest"] == bundle.digest()
     assert {peak["kind"] for peak in report["peaks"]} == {"fp32", "int8"}
     assert report["interrupted"] is False
