@@ -124,9 +124,16 @@ def _cells(change: Change) -> list[str]:
 
 def _print(report: Report) -> None:
     grid = overview(report)
+    if sys.stdout.isatty() and _width(grid.head, grid.rows) > Console().width:
+        grid = overview(report, brief=True)
     _print_table(grid.head, grid.rows)
     for note in notes_of(report):
         say(note)
+
+
+def _width(head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Columns of a terminal that a table takes."""
+    return sum(max(map(len, column)) + 1 for column in zip(head, *rows, strict=True))
 
 
 def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

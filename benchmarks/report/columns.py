@@ -40,12 +40,13 @@ class Grid:
     peers: list[bool]
 
 
-def overview(report: Report, *, brief: bool = False) -> Grid:
+def overview(report: Report, *, brief: bool = False, peers: bool = True) -> Grid:
     """The table that answers most questions.
 
     Args:
         report: a run's.
-        brief: without peers, and with the columns alone that most people ask for.
+        brief: with the columns alone that most people ask for.
+        peers: with those that are there to be compared with.
     """
     best = max((row.accuracy.top1.value for row in report.rows if row.accuracy), default=0.0)
     columns: dict[str, Column] = {
@@ -63,6 +64,7 @@ def overview(report: Report, *, brief: bool = False) -> Grid:
             lambda figures: _interval(figures.ratio, 2) if figures.ratio else NONE
         ),
         "images/s": _of_latency(lambda figures: _number(figures.images_per_second, 1)),
+        "load s": lambda row: _number(row.cold_start.load if row.cold_start else None, 2),
         "start s": lambda row: _number(row.cold_start.total if row.cold_start else None, 2),
         "peak MB": lambda row: _number(row.peak_megabytes, 0),
         "of limit": lambda row: f"{row.share_of_peak:.0%}" if row.share_of_peak else NONE,
@@ -72,9 +74,10 @@ def overview(report: Report, *, brief: bool = False) -> Grid:
         "Overview",
         "Size, and memory at its most, in megabytes; drop in points of top-1 below the best; "
         "agreement with the first row's answers; milliseconds of one inference, their median with "
-        "its interval and its ratio to the first row's; start is from nothing to the first answer; "
+        "its interval and its ratio to the first row's; load is reading the model, start all from "
+        "nothing to the first answer; "
         "of limit is the share of what a matrix product does on this machine.",
-        [row for row in report.rows if row.is_ours or not brief],
+        [row for row in report.rows if row.is_ours or peers],
         {name: column for name, column in columns.items() if name in _BRIEF or not brief},
     )
 

@@ -14,7 +14,7 @@ _START, _END = "<!-- bench -->", "<!-- /bench -->"
 
 def as_markdown(report: Report, *, brief: bool = False) -> str:
     """The overview in Markdown, with its notes below; see `overview`."""
-    grid = overview(report, brief=brief)
+    grid = overview(report, brief=brief, peers=not brief)
     aligned = [":---" if name in LEFT else "---:" for name in grid.head]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in (grid.head, aligned, *grid.rows))
     return table + "\n\n" + "\n".join(f"- {note}" for note in notes_of(report)) + "\n"
