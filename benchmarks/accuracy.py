@@ -90,6 +90,8 @@ def score(
     named = confidence >= manifest.unknown_threshold
     if manifest.open_set is not None:
         named &= are_familiar(logits, manifest.open_set)
+    is_bird = np.array([not label.is_background for label in manifest.labels])
+    named &= is_bird[logits.argmax(axis=1)]
     species = np.unique(labels)
     return Accuracy(
         photos=int(known.sum()),

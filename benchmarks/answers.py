@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..runtime.errors import DataError
 from ..runtime.manifest import Manifest
 from ..runtime.preprocess import Preprocess, read_image
 from .contenders import Contender
@@ -60,6 +61,7 @@ class Examination:
 
         Raises:
             ImageError: a photo cannot be read.
+            DataError: there is no space for them in the folder.
         """
         fitted: dict[str, Path] = {}
         for contender in self.contenders:
@@ -68,7 +70,7 @@ class Examination:
                 self.tell(f"decoding {len(photos.paths):,} photos")
                 path = self.work / f"pictures-{len(fitted)}.npy"
                 fitted[_kind(preprocess)] = path
-                _fit(photos, preprocess, path, change)
+                self._fit(photos, preprocess, path, change)
         cores: SimpleQueue[int] = SimpleQueue()
         for core in sorted(os.sched_getaffinity(0)):
             cores.put(core)
@@ -94,15 +96,38 @@ class Examination:
         try:
             worker = Worker(replace(contender, threads=1, batch=1), self.timeout, frozenset({core}))
             try:
-                worker.ask(
-                    Answer(pictures, answered),
-                    lambda done: self.tell(f"{contender.name}: {done:,} of {count:,}"),
-                )
+                worker.ask(Answer(pictures, answered), partial(self._go_on, contender.name, count))
                 return np.asarray(np.load(answered, allow_pickle=False), np.float32)
             finally:
                 worker.close()
         except WorkerError as error:
             return str(error)
+
+    def _fit(
+        self, photos: Photos, preprocess: Preprocess, out: Path, change: Change | None
+    ) -> None:
+        shape = (len(photos.paths), *preprocess.input_size, 3)
+        try:
+            pictures = np.lib.format.open_memmap(out, "w+", np.uint8, shape)
+            # Writing into a hole of a file on a full disk would end the process.
+            with out.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, out.stat().st_size)
+        except OSError as error:
+            raise DataError(f"cannot decode photos into {out.parent}: {error.strerror}") from error
+
+        def fit(number: int) -> None:
+            if not self.stop.is_set():
+                image = read_image(photos.paths[number])
+                pictures[number] = preprocess.fit(change(image) if change else image)
+
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            list(pool.map(fit, range(len(photos.paths))))
+        pictures.flush()
+
+    def _go_on(self, name: str, count: int, done: int) -> None:
+        if self.stop.is_set():
+            raise WorkerError("interrupted")
+        self.tell(f"{name}: {done:,} of {count:,}")
 
 
 def corruption(kind: str, severity: int) -> Change:
@@ -113,16 +138,3 @@ def corruption(kind: str, severity: int) -> Change:
 def _kind(preprocess: Preprocess) -> str:
     """What differs between models that take photos cut differently; normalising comes later."""
     return preprocess.model_dump_json(exclude={"mean", "std"})
-
-
-def _fit(photos: Photos, preprocess: Preprocess, out: Path, change: Change | None) -> None:
-    shape = (len(photos.paths), *preprocess.input_size, 3)
-    pictures = np.lib.format.open_memmap(out, "w+", np.uint8, shape)
-
-    def fit(number: int) -> None:
-        image = read_image(photos.paths[number])
-        pictures[number] = preprocess.fit(change(image) if change else image)
-
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        list(pool.map(fit, range(len(photos.paths))))
-    pictures.flush()

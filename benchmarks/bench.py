@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 
 from ..runtime.bundle import ModelBundle
+from ..runtime.errors import DataError
 from .accuracy import Accuracy, Answers, answers_of, score
 from .answers import Change, Examination, Key, Logits, corruption
 from .contenders import BIRDEDGE, Contender
@@ -96,6 +97,14 @@ def run(wanted: Wanted, tell: Tell, keep: Callable[[Report], object], stop: Even
     photos = read_photos(wanted.data) if wanted.data is not None else None
     if photos is not None and wanted.photos is not None:
         photos = photos.some(wanted.photos)
+    others = read_photos(wanted.not_birds) if wanted.not_birds is not None else None
+    if photos is not None:
+        if not photos.species and (others is not None or wanted.robustness):
+            raise DataError(f"{wanted.data} is not sorted by species, so accuracy cannot be told")
+        tell(f"looking at {len(photos.paths):,} photos")
+        photos.check()
+    if others is not None:
+        others.check()
     tell("looking at the machine")
     macs = {model: macs_of(bundle) for model, bundle in bundles.items()}
     found = _Found(look(), bundles, contenders, macs)
@@ -105,8 +114,12 @@ def run(wanted: Wanted, tell: Tell, keep: Callable[[Report], object], stop: Even
         return _report(found, wanted, photos, meter.source if meter else "", not done)
 
     plan = replace(wanted.plan, photos=photos.some(64).paths if photos else ())
-    found.timings = measure(contenders, plan, tell, stop, meter)
-    keep(report())
+
+    def keep_timings(timings: Sequence[Timing]) -> None:
+        found.timings = timings
+        keep(report())
+
+    measure(contenders, plan, tell, stop, meter, keep_timings)
     if not stop.is_set():
         tell("measuring what the machine can do at all")
         found.peaks = _peaks(wanted.threads, plan.timeout)
@@ -117,7 +130,7 @@ def run(wanted: Wanted, tell: Tell, keep: Callable[[Report], object], stop: Even
                 {model: bundle.manifest for model, bundle in bundles.items()},
                 Path(work), plan.timeout, tell, stop,
             )  # fmt: skip
-            _measure_accuracy(found, wanted, photos, examination)
+            _measure_accuracy(found, photos, others, examination)
             keep(report())
             if wanted.robustness and not stop.is_set():
                 _measure_robustness(found, photos.some(wanted.robustness), examination)
@@ -126,13 +139,13 @@ def run(wanted: Wanted, tell: Tell, keep: Callable[[Report], object], stop: Even
 
 
 def _measure_accuracy(
-    found: _Found, wanted: Wanted, photos: Photos, examination: Examination
+    found: _Found, photos: Photos, others: Photos | None, examination: Examination
 ) -> None:
     first = examination.manifests[examination.contenders[0].model]
     given = examination.ask(photos)
     strangers: Mapping[Key, Logits | str] = {}
-    if wanted.not_birds is not None:
-        strangers = examination.ask(read_photos(wanted.not_birds))
+    if others is not None:
+        strangers = examination.ask(others)
     answers: dict[Key, Answers] = {}
     for key, logits in given.items():
         if isinstance(logits, str):
@@ -149,6 +162,8 @@ def _measure_accuracy(
         )
         if figures is not None:
             found.accuracy[key] = figures
+        else:
+            found.problems[key] = f"it knows none of the species in {photos.name}"
 
 
 def _measure_robustness(found: _Found, photos: Photos, examination: Examination) -> None:
@@ -170,6 +185,8 @@ def _measure_robustness(found: _Found, photos: Photos, examination: Examination)
     for kind in CORRUPTIONS:
         levels = [plain]
         for severity in _SEVERITIES:
+            if examination.stop.is_set():
+                return
             examination.tell(f"{kind}, severity {severity}")
             levels.append(right(corruption(kind, severity)))
         for key in plain:
@@ -205,6 +222,7 @@ def _report(
         created=now(),
         environment=found.environment,
         photos=f"{len(photos.paths):,} photos of {photos.name}" if photos else "",
+        photos_digest=photos.digest() if photos else "",
         settings=plan | {"threads": list(wanted.threads), "batches": list(wanted.batches)},
         peaks=list(found.peaks),
         energy=energy,
@@ -243,6 +261,7 @@ def _row(timing: Timing, found: _Found) -> Row:
         cold_start=cold_start_of(timing),
         peak_megabytes=timing.peak_megabytes,
         joules=timing.joules,
+        stable=timing.stable,
         macs=macs,
         share_of_peak=share,
         accuracy=found.accuracy.get(key) if ours else None,

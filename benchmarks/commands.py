@@ -22,7 +22,9 @@ class _RunUnlessNamed(TyperGroup):
 bench = typer.Typer(cls=_RunUnlessNamed, add_completion=False, rich_markup_mode=None)
 
 
-def _numbers(value: str) -> str:
+def _numbers(value: str | None) -> str | None:
+    if value is None:
+        return None
     try:
         numbers = [int(part) for part in value.split(",")]
     except ValueError:
@@ -63,7 +65,12 @@ def run(
     targets: Annotated[
         str | None, typer.Option(help="Comma-separated, such as onnx-int8; all if not given.")
     ] = None,
-    threads: Annotated[str, typer.Option(callback=_numbers, help="Of one inference.")] = "1",
+    threads: Annotated[
+        str | None,
+        typer.Option(
+            callback=_numbers, help="Of one inference; as many as `classify` takes if not given."
+        ),
+    ] = None,
     batch: Annotated[str, typer.Option(callback=_numbers, help="Pictures at once.")] = "1",
     out: Annotated[
         Path | None,
@@ -122,15 +129,19 @@ def run(
     Exit code 1 if nothing could be measured or recommended.
     """
     with needs_extra("bench"):
+        from ..runtime.backends import default_threads
         from .bench import Wanted
         from .latency import Plan
         from .terminal import run_and_show
     if latency_ms is not None and not recommend:
         raise typer.BadParameter("it is about --recommend", param_hint="--latency-ms")
+    for name, value in (("not-birds", not_birds), ("photos", photos), ("robustness", robustness)):
+        if value and data is None:
+            raise typer.BadParameter("it is about photos; give --data", param_hint=f"--{name}")
     wanted = Wanted(
         bundles=bundles or [DEFAULT_MODEL],
         targets=[name.strip() for name in targets.split(",")] if targets else None,
-        threads=[int(count) for count in threads.split(",")],
+        threads=[int(count) for count in threads.split(",")] if threads else [default_threads()],
         batches=[int(count) for count in batch.split(",")],
         data=data,
         not_birds=not_birds,

@@ -1,11 +1,15 @@
 """The energy that a machine takes, where it can say: by RAPL (Intel, AMD) or an INA219 sensor."""
 
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 _ROOT = Path("/")
+
+_POWER_SECONDS = 0.02
 
 
 class EnergyMeter:
@@ -24,9 +28,12 @@ class EnergyMeter:
         self._last = read()
         self._total = 0.0
 
-    def joules(self) -> float:
-        """How many until now."""
-        now = self._read()
+    def joules(self) -> float | None:
+        """How many until now; none where the meter fails."""
+        try:
+            now = self._read()
+        except (OSError, ValueError):
+            return None
         passed = now - self._last
         self._total += passed if passed >= 0 else passed + self._wraps_at
         self._last = now
@@ -42,7 +49,7 @@ def find_meter(root: Path = _ROOT) -> EnergyMeter | None:
     for zone in sorted((root / "sys/class/powercap").glob("intel-rapl:[0-9]")):
         try:
             most = _number(zone / "max_energy_range_uj") / 1e6
-            return EnergyMeter("RAPL", partial(_microjoules, zone / "energy_uj"), most)
+            return EnergyMeter("RAPL", partial(_millionths, zone / "energy_uj"), most)
         except (OSError, ValueError):
             continue
     for sensor in sorted((root / "sys/class/hwmon").glob("hwmon*")):
@@ -56,21 +63,34 @@ def find_meter(root: Path = _ROOT) -> EnergyMeter | None:
 
 
 class _Integrated:
-    """Energy of a sensor that tells power, by the trapezoidal rule between two readings."""
+    """Energy of a sensor that tells power: read fifty times a second, by the trapezoidal rule.
+
+    It is what is done between two questions that counts, so it must be read meanwhile.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._lock = threading.Lock()
         self._joules = 0.0
-        self._last = time.monotonic(), _number(file) / 1e6
+        self._last = time.monotonic(), _millionths(file)
+        threading.Thread(target=self._go_on, name="power", daemon=True).start()
 
     def joules(self) -> float:
-        now = time.monotonic(), _number(self._file) / 1e6
-        self._joules += (now[0] - self._last[0]) * (now[1] + self._last[1]) / 2
-        self._last = now
-        return self._joules
+        with self._lock:
+            now = time.monotonic(), _millionths(self._file)
+            self._joules += (now[0] - self._last[0]) * (now[1] + self._last[1]) / 2
+            self._last = now
+            return self._joules
+
+    def _go_on(self) -> None:
+        with suppress(OSError, ValueError):
+            while True:
+                time.sleep(_POWER_SECONDS)
+                self.joules()
 
 
-def _microjoules(file: Path) -> float:
+def _millionths(file: Path) -> float:
+    """Sysfs has microjoules and microwatts."""
     return _number(file) / 1e6
 
 

@@ -64,7 +64,7 @@ class Plan:
     photos: tuple[Path, ...] = ()
 
 
-@dataclass
+@dataclass(eq=False)
 class Timing:
     """What was measured of a contender; what is empty could not be.
 
@@ -79,6 +79,7 @@ class Timing:
         starts: cold starts.
         peak_megabytes: the most memory.
         joules: that the machine took for one inference; none where nobody can say.
+        stable: whether it was when the rounds began.
     """
 
     contender: Contender
@@ -91,9 +92,10 @@ class Timing:
     starts: list[Start] = field(default_factory=list)
     peak_megabytes: float | None = None
     joules: float | None = None
+    stable: bool = True
 
 
-@dataclass
+@dataclass(eq=False)
 class _Lane:
     """A contender that runs: its process and how much it does in one round."""
 
@@ -112,6 +114,7 @@ def measure(
     tell: Tell,
     stop: Event,
     meter: EnergyMeter | None = None,
+    keep: Callable[[list[Timing]], object] = lambda timings: None,
 ) -> list[Timing]:
     """Measure contenders; the first one that runs is the reference, and takes part in every heat.
 
@@ -121,6 +124,7 @@ def measure(
         tell: is told how far it is.
         stop: set, it ends after the round; finished rounds are kept.
         meter: of the energy that the machine takes.
+        keep: is given what is measured whenever a part of the contenders is done.
 
     Returns:
         What was measured, in the contenders' order.
@@ -134,6 +138,7 @@ def measure(
         heat = waiting[: at_once - len(guest)]
         waiting = waiting[len(heat) :]
         _run_heat(heat, guest, plan, tell, stop, meter)
+        keep(timings)
     for timing in timings:
         if not timing.rounds and timing.problem is None:
             timing.problem = "interrupted"
@@ -160,11 +165,13 @@ def _run_heat(
             lane = _start(timing, plan if timing in heat else replace(plan, cold_starts=0), running)
             if lane is not None:
                 lanes.append(lane)
-        reference = again[0] if again else next((lane.timing for lane in lanes), None)
-        for lane in lanes:
+        for lane in lanes.copy():
             tell(f"warming up {lane.timing.contender.name}")
             _guarded(lane, lanes, partial(_warm_up, lane))
+        reference = again[0] if again else next((lane.timing for lane in lanes), None)
         for number in _rounds(plan, stop):
+            if not lanes:
+                break
             tell(f"round {number + 1}")
             # In another order each time: who follows whom must not matter.
             order = random.Random(number).sample(lanes, len(lanes))
@@ -174,7 +181,7 @@ def _run_heat(
         for timing in heat:
             timing.reference = list(reference.rounds) if reference else []
         for lane in [lane for lane in lanes if lane.timing in heat]:
-            _guarded(lane, lanes, partial(_finish, lane, plan))
+            _guarded(lane, lanes, partial(_finish, lane, plan, stop))
 
 
 def _rounds(plan: Plan, stop: Event) -> Iterator[int]:
@@ -189,7 +196,7 @@ def _rounds(plan: Plan, stop: Event) -> Iterator[int]:
 
 
 def _start(timing: Timing, plan: Plan, running: ExitStack) -> _Lane | None:
-    cores = _cores(timing.contender.threads) if plan.pin else frozenset[int]()
+    cores = _cores(timing.contender, plan)
     try:
         for _ in range(plan.cold_starts):
             worker = Worker(timing.contender, plan.timeout, cores)
@@ -213,17 +220,14 @@ def _guarded(lane: _Lane, lanes: list[_Lane], work: Callable[[], object]) -> Non
 
 
 def _warm_up(lane: _Lane) -> None:
-    times: list[float] = []
     start = time.monotonic()
-    while time.monotonic() - start < _WARM_SECONDS:
-        times += lane.worker.ask(TimeInference(1))
-        if len(times) >= 2 * _WARM_WINDOW:
-            before = statistics.median(times[-2 * _WARM_WINDOW : -_WARM_WINDOW])
-            now = statistics.median(times[-_WARM_WINDOW:])
-            if abs(now / before - 1) < _WARM_WITHIN:
-                break
-    typical = statistics.median(times[-_WARM_WINDOW:])
-    lane.count = max(1, min(_MOST_IN_SLICE, int(_SLICE_SECONDS / typical)))
+    before, now = 0.0, statistics.median(lane.worker.ask(TimeInference(_WARM_WINDOW)))
+    while not before or (
+        abs(now / before - 1) >= _WARM_WITHIN and time.monotonic() - start < _WARM_SECONDS
+    ):
+        before, now = now, statistics.median(lane.worker.ask(TimeInference(_WARM_WINDOW)))
+    lane.timing.stable = abs(now / before - 1) < _WARM_WITHIN
+    lane.count = max(1, min(_MOST_IN_SLICE, int(_SLICE_SECONDS / now)))
 
 
 def _run_round(lane: _Lane, plan: Plan, meter: EnergyMeter | None) -> None:
@@ -239,18 +243,18 @@ def _run_round(lane: _Lane, plan: Plan, meter: EnergyMeter | None) -> None:
         lane.timing.end_to_end.append(lane.worker.ask(TimeEndToEnd((photo,))))
 
 
-def _finish(lane: _Lane, plan: Plan) -> None:
-    if not lane.timing.rounds:
-        return
+def _finish(lane: _Lane, plan: Plan, stop: Event) -> None:
     lane.timing.peak_megabytes = lane.worker.ask(PeakMemory())
+    if lane.joules:
+        lane.timing.joules = statistics.median(lane.joules)
+    if stop.is_set() or not lane.timing.rounds:
+        return
     typical = statistics.median(lane.timing.rounds[-1])
     count = max(_ASKED_FEWEST, min(_ASKED_MOST, int(_ASKED_SECONDS / typical)))
     lane.timing.own = [each / 1000 for each in lane.worker.ask(AskEngine(count))]
-    if lane.joules:
-        lane.timing.joules = statistics.median(lane.joules)
     contender = lane.timing.contender
     if plan.tools and contender.runner == BIRDEDGE and contender.batch == 1:
-        lane.timing.tool = ask_tool(contender, count, plan.timeout)
+        lane.timing.tool = ask_tool(contender, count, plan.timeout, _cores(contender, plan))
 
 
 def _as_many_as_fit() -> int:
@@ -261,6 +265,8 @@ def _as_many_as_fit() -> int:
     return min(max(fitting, 2), _MOST_AT_ONCE)
 
 
-def _cores(threads: int) -> frozenset[int]:
-    """As many cores as there are threads, of those that this process may use."""
-    return frozenset(sorted(os.sched_getaffinity(0))[:threads])
+def _cores(contender: Contender, plan: Plan) -> frozenset[int]:
+    """As many cores as there are threads, of those that this process may use; none for any."""
+    if not plan.pin:
+        return frozenset()
+    return frozenset(sorted(os.sched_getaffinity(0))[: contender.threads])

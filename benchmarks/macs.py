@@ -1,11 +1,14 @@
 """How many multiply-adds one picture takes, by a bundle's own file."""
 
+import logging
 import math
 import re
 from pathlib import Path
 from typing import Any
 
 from ..runtime.bundle import ModelBundle
+
+_log = logging.getLogger(__name__)
 
 _MULTIPLE = re.compile(r"(?:(?P<times>\d+)\*)?(?P<name>.+)")
 """How exporters write sides that grow with the batch: ``batch``, ``2*batch``."""
@@ -28,10 +31,21 @@ def macs_of(bundle: ModelBundle) -> int | None:
 
 def count_onnx(file: Path) -> int | None:
     """Multiply-adds of an ONNX file at a batch of one; none if its shapes cannot be told."""
+    try:
+        return _count(file)
+    # Other people's files are of many kinds, and this is the least of a report's figures.
+    except Exception as error:
+        _log.debug("multiply-adds of %s are unknown: %s", file, error)
+        return None
+
+
+def _count(file: Path) -> int | None:
     import onnx
 
     graph = onnx.shape_inference.infer_shapes(onnx.load(file)).graph
-    batch = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    constant = {tensor.name for tensor in graph.initializer}
+    pictures = next(value for value in graph.input if value.name not in constant)
+    batch = pictures.type.tensor_type.shape.dim[0].dim_param
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.value_info, *graph.output):
         sides = [_side(side, batch) for side in value.type.tensor_type.shape.dim]

@@ -1,11 +1,15 @@
 """The photos that contenders are compared on, and which species each of them shows."""
 
+import hashlib
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..runtime.errors import DataError
 from ..runtime.labels import Label, names_of
+from ..runtime.preprocess import read_image
 from ..runtime.sources.images import PICTURE_SUFFIXES
 
 
@@ -22,6 +26,24 @@ class Photos:
     name: str
     paths: tuple[Path, ...]
     species: tuple[str, ...]
+
+    def check(self) -> None:
+        """Decode all once: what cannot be read is to be known before an hour of measuring.
+
+        Raises:
+            ImageError: one of them cannot.
+        """
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            for _ in pool.map(lambda path: read_image(path).size, self.paths):
+                pass
+
+    def digest(self) -> str:
+        """SHA-256 over their names, below the folder, and sizes; changes with the set."""
+        digest = hashlib.sha256()
+        for path in self.paths:
+            name = f"{path.parent.name}/{path.name}"
+            digest.update(f"{name}\0{path.stat().st_size}\n".encode())
+        return digest.hexdigest()
 
     def some(self, count: int) -> "Photos":
         """So many of them, evenly spread."""

@@ -37,28 +37,30 @@ def recommend(
         for row in report.rows
         if row.is_ours and row.batch == 1 and threads in (None, row.threads)
     ]
-    best = max((row.accuracy.top1.value for row in rows if row.accuracy), default=None)
+    judged = any(row.accuracy for row in rows)
     fit: list[Row] = []
     reasons = []
     for row in rows:
-        why = _refusal(row, best, max_drop, latency_ms)
+        why = _refusal(row, report.drop(row) if judged else 0.0, max_drop, latency_ms)
         if why is None:
             fit.append(row)
         else:
-            reasons.append(f"not {_name(row)}: {why}")
+            reasons.append(f"not {row.title}: {why}")
     chosen = min(fit, key=_median, default=None)
     if chosen is not None:
-        reasons.insert(0, _praise(chosen, fit, best))
+        reasons.insert(0, _praise(chosen, fit, report.drop(chosen)))
     return Recommendation(chosen, tuple(reasons))
 
 
-def take(report: Report, folders: list[Path], max_drop: float, latency_ms: float | None) -> int:
+def take(
+    report: Report, folders: list[Path], max_drop: float, latency_ms: float | None
+) -> list[str]:
     """Have `--target auto` take what is recommended, for each bundle and count of threads.
 
     Returns:
-        How many choices were made.
+        What it takes from now on, in words.
     """
-    count = 0
+    taken = []
     for bundle in map(ModelBundle.load, folders):
         own = [row for row in report.rows if row.model == bundle.manifest.id]
         for threads in sorted({row.threads for row in own}):
@@ -66,21 +68,21 @@ def take(report: Report, folders: list[Path], max_drop: float, latency_ms: float
             choice = recommend(report, max_drop, latency_ms, threads).row
             if choice is not None and choice.model == bundle.manifest.id:
                 remember(bundle, threads, choice.target)
-                count += 1
-    return count
+                taken.append(choice.title)
+    return taken
 
 
-def _refusal(row: Row, best: float | None, max_drop: float, latency_ms: float | None) -> str | None:
+def _refusal(row: Row, drop: float | None, max_drop: float, latency_ms: float | None) -> str | None:
     """Why a contender will not do; none if it will."""
+    if row.problem is not None:
+        return row.problem
     if row.latency is None:
-        return row.problem or "not measured"
-    if best is not None and row.accuracy is None:
-        return row.problem or "its accuracy was not measured"
-    if best is not None and row.accuracy is not None:
-        drop = (best - row.accuracy.top1.value) * 100
-        # A share of so many photos is no round number.
-        if drop > max_drop + 1e-9:
-            return f"{drop:.1f} points less accurate than the best, {max_drop:g} allowed"
+        return "not measured"
+    if drop is None:
+        return "its accuracy was not measured"
+    # A share of so many photos is no round number.
+    if drop > max_drop + 1e-9:
+        return f"{drop:.1f} points less accurate than the best, {max_drop:g} allowed"
     if latency_ms is not None and row.latency.p95 > latency_ms:
         return (
             f"one inference in twenty takes over {row.latency.p95:.0f} ms, {latency_ms:g} allowed"
@@ -88,26 +90,23 @@ def _refusal(row: Row, best: float | None, max_drop: float, latency_ms: float | 
     return None
 
 
-def _praise(chosen: Row, fit: list[Row], best: float | None) -> str:
+def _praise(chosen: Row, fit: list[Row], drop: float | None) -> str:
     assert chosen.latency is not None
     p50 = chosen.latency.p50
-    text = f"{_name(chosen)}: {p50.value:.1f} ms"
-    if chosen.accuracy is not None and best is not None:
-        drop = (best - chosen.accuracy.top1.value) * 100
+    text = f"{chosen.title}: {p50.value:.1f} ms"
+    if chosen.accuracy is None:
+        text += ", judged by speed alone"
+    else:
         text += f", {chosen.accuracy.top1.value:.1%} right"
         text += f" ({drop:.1f} points below the best)" if drop else ", none is better"
     equal = [
-        _name(row)
+        row.title
         for row in fit
         if row is not chosen and row.latency and row.latency.p50.low <= p50.high
     ]
     if equal:
         text += f"; not surely faster than {', '.join(equal)}"
     return text
-
-
-def _name(row: Row) -> str:
-    return f"{row.model} {row.name} with {row.threads} thread{'s' if row.threads > 1 else ''}"
 
 
 def _median(row: Row) -> float:

@@ -3,6 +3,7 @@
 import os
 import re
 import statistics
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -89,6 +90,7 @@ class Row(_Part):
         cold_start: how long until the first answer.
         peak_megabytes: the most memory that its process had.
         joules: that the machine took for one inference.
+        stable: whether inferences took as long as those before when the rounds began.
         macs: multiply-adds of one picture, where the bundle tells.
         share_of_peak: of what a matrix product of its engine's kind does on this machine.
         accuracy: how often it is right.
@@ -107,6 +109,7 @@ class Row(_Part):
     cold_start: ColdStart | None = None
     peak_megabytes: float | None = None
     joules: float | None = None
+    stable: bool = True
     macs: int | None = None
     share_of_peak: float | None = None
     accuracy: Accuracy | None = None
@@ -121,6 +124,12 @@ class Row(_Part):
     def name(self) -> str:
         """As a contender is called, apart from its model."""
         return name_of(self.target, self.runner, self.batch)
+
+    @property
+    def title(self) -> str:
+        """As it is called in a sentence."""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.model} {self.name} with {threads}"
 
     @property
     def is_ours(self) -> bool:
@@ -151,7 +160,8 @@ class Report(_Part):
         schema_version: of this format.
         created: when, in UTC.
         environment: the machine.
-        photos: the name of the photos' folder; empty without.
+        photos: how many, and of which folder; empty without.
+        photos_digest: of their names and sizes.
         settings: how thoroughly it was measured.
         peaks: what the machine can do at all.
         energy: what told the energy; empty where nothing does.
@@ -163,6 +173,7 @@ class Report(_Part):
     created: datetime
     environment: Environment
     photos: str = ""
+    photos_digest: str = ""
     settings: dict[str, float | int | str | list[int] | None] = {}
     peaks: list[Peak] = []
     energy: str = ""
@@ -173,6 +184,16 @@ class Report(_Part):
     def reference(self) -> Row | None:
         """What others are compared with."""
         return next((row for row in self.rows if row.latency or row.accuracy), None)
+
+    def drop(self, row: Row) -> float | None:
+        """Points of top-1 that a row is below the best other, on photos that both models know.
+
+        None where it has no accuracy; 0 where none is better.
+        """
+        if row.accuracy is None:
+            return None
+        others = [other.accuracy for other in self.rows if other.accuracy]
+        return max(_points_below(row.accuracy, other) for other in others)
 
 
 def latency_of(timing: Timing) -> Latency | None:
@@ -215,8 +236,13 @@ def write_report(report: Report, path: Path) -> None:
     """
     text = _SAMPLES.sub(lambda found: " ".join(found[0].split()), report.model_dump_json(indent=1))
     draft = path.with_suffix(".tmp")
-    draft.write_text(text + "\n", encoding="utf-8")
-    os.replace(draft, path)  # noqa: PTH105 - atomic, over an older file
+    try:
+        draft.write_text(text + "\n", encoding="utf-8")
+        os.replace(draft, path)  # noqa: PTH105 - atomic, over an older file
+    except OSError:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
 
 
 def read_report(path: Path) -> Report:
@@ -242,6 +268,15 @@ def read_report(path: Path) -> Report:
 def now() -> datetime:
     """The time, in UTC, to the second."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def _points_below(accuracy: Accuracy, other: Accuracy) -> float:
+    pairs = [
+        (int(theirs) - int(ours))
+        for ours, theirs in zip(accuracy.right, other.right, strict=True)
+        if "-" not in (ours, theirs)
+    ]
+    return 100 * sum(pairs) / len(pairs) if pairs else 0.0
 
 
 def _milliseconds(rounds: list[list[float]]) -> Interval | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ..runtime.errors import DataError
 from ..runtime.stopping import INTERRUPTED, stopped_by_signals
@@ -50,18 +51,15 @@ def run_and_show(wanted: Wanted, out: Path | None, limits: Limits | None, as_jso
     _make(folder)
     with stopped_by_signals() as stop, _progress() as tell:
         report = run(wanted, tell, lambda part: _write(part, folder), stop)
-        tell("drawing")
-        _write(report, folder)
-        (folder / "bench.csv").write_text(as_csv(report), encoding="utf-8")
-        (folder / "bench.md").write_text(as_markdown(report), encoding="utf-8")
-        (folder / "bench.html").write_text(as_page(report), encoding="utf-8")
-        write_png(report, folder / "bench.png")
+    # A disk that is full by now must not cost what was measured.
     if as_json:
         sys.stdout.write(report.model_dump_json() + "\n")
     else:
         _print(report)
-    say(f"{folder / 'bench.html'} has the plots, bench.json and bench.csv all figures")
-    code = 0 if any(row.latency or row.accuracy for row in report.rows) else 1
+    written = _write(report, folder) and _write_others(report, folder)
+    if written:
+        say(f"{folder / 'bench.html'} has the plots, bench.json and bench.csv all figures")
+    code = 0 if written and any(row.latency or row.accuracy for row in report.rows) else 1
     if limits is not None and not report.interrupted:
         choice = recommend(report, *limits)
         for reason in choice.reasons:
@@ -70,7 +68,8 @@ def run_and_show(wanted: Wanted, out: Path | None, limits: Limits | None, as_jso
             say("nothing here meets these limits")
             code = 1
         else:
-            take(report, list(wanted.bundles), *limits)
+            for taken in take(report, list(wanted.bundles), *limits):
+                say(f"`--target auto` takes {taken}")
     return INTERRUPTED if report.interrupted else code
 
 
@@ -150,7 +149,8 @@ def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         left = name in (*LEFT, _VERDICT)
         table.add_column(name, justify="left" if left else "right", overflow="fold")
     for cells in rows:
-        table.add_row(*cells)
+        # Brackets in a reason are brackets.
+        table.add_row(*map(Text, cells))
     console.print(table)
 
 
@@ -164,8 +164,27 @@ def _make(folder: Path) -> None:
         raise DataError(f"cannot write to {folder}: {error.strerror}") from error
 
 
-def _write(report: Report, folder: Path) -> None:
-    write_report(report, folder / "bench.json")
+def _write(report: Report, folder: Path) -> bool:
+    """The figures; false, and a line, where there is no space for them."""
+    try:
+        write_report(report, folder / "bench.json")
+    except OSError as error:
+        say(f"cannot write to {folder}: {error.strerror}")
+        return False
+    return True
+
+
+def _write_others(report: Report, folder: Path) -> bool:
+    """What can be made of the figures again."""
+    try:
+        (folder / "bench.csv").write_text(as_csv(report), encoding="utf-8")
+        (folder / "bench.md").write_text(as_markdown(report), encoding="utf-8")
+        (folder / "bench.html").write_text(as_page(report), encoding="utf-8")
+        write_png(report, folder / "bench.png")
+    except OSError as error:
+        say(f"cannot write to {folder}: {error.strerror}")
+        return False
+    return True
 
 
 @contextmanager
@@ -174,7 +193,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status("") as status:
-            yield status.update
+            yield lambda text: status.update(Text(text))
         return
     last = float("-inf")
 

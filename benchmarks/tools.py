@@ -1,12 +1,14 @@
 """Engines' own bench tools, where they are installed: they should say what we say."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +33,16 @@ class ToolFigure:
     milliseconds: float
 
 
-def ask_tool(contender: Contender, count: int, timeout: float) -> ToolFigure | None:
+def ask_tool(
+    contender: Contender, count: int, timeout: float, cores: frozenset[int] = frozenset()
+) -> ToolFigure | None:
     """Have an engine's own tool time a contender's file, one picture at a time.
 
     Args:
         contender: of a bundle.
         count: inferences.
         timeout: seconds that the tool may take.
+        cores: that it may use; all if none are named.
 
     Returns:
         Its figure; none if the engine has no tool, or it is not installed or fails.
@@ -50,7 +55,8 @@ def ask_tool(contender: Contender, count: int, timeout: float) -> ToolFigure | N
     height, width = bundle.manifest.preprocess.input_size
     sides = [1, 3, height, width] if target.layout == "NCHW" else [1, height, width, 3]
     file = bundle.target_files(contender.target)[0]
-    milliseconds = tool(file, str(sides).replace(" ", ""), contender.threads, count, timeout)
+    with _kept_to(cores):
+        milliseconds = tool(file, str(sides).replace(" ", ""), contender.threads, count, timeout)
     return ToolFigure(name, milliseconds) if milliseconds is not None else None
 
 
@@ -84,8 +90,11 @@ def _litert_benchmark(
         )  # fmt: skip
         if said is None or not result.is_file():
             return None
-        figures = json.loads(result.read_text(encoding="utf-8"))
-        return float(figures["latency"]["median_ms"])
+        try:
+            figures = json.loads(result.read_text(encoding="utf-8"))
+            return float(figures["latency"]["median_ms"])
+        except (ValueError, KeyError, TypeError):
+            return None
 
 
 _TOOLS: dict[str, tuple[str, Tool]] = {
@@ -100,9 +109,22 @@ def _installed(name: str) -> str | None:
     return str(beside) if beside.is_file() else shutil.which(name)
 
 
+@contextmanager
+def _kept_to(cores: frozenset[int]) -> Iterator[None]:
+    """Whatever is started meanwhile has these cores alone."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def _run(command: Sequence[str], timeout: float) -> str | None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=timeout, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout

@@ -48,12 +48,11 @@ def overview(report: Report, *, brief: bool = False, peers: bool = True) -> Grid
         brief: with the columns alone that most people ask for.
         peers: with those that are there to be compared with.
     """
-    best = max((row.accuracy.top1.value for row in report.rows if row.accuracy), default=0.0)
     columns: dict[str, Column] = {
         "size MB": lambda row: _number(row.megabytes, 1),
         "top-1": _of_accuracy(lambda figures: _share(figures.top1)),
         "top-5": _of_accuracy(lambda figures: f"{figures.top5.value:.1%}"),
-        "drop": _of_accuracy(lambda figures: _points(figures.top1.value - best)),
+        "drop": lambda row: _drop(report.drop(row)),
         "agreement": _of_accuracy(
             lambda figures: f"{figures.agreement.value:.1%}" if figures.agreement else NONE
         ),
@@ -72,10 +71,10 @@ def overview(report: Report, *, brief: bool = False, peers: bool = True) -> Grid
     }
     return _grid(
         "Overview",
-        "Size, and memory at its most, in megabytes; drop in points of top-1 below the best; "
-        "agreement with the first row's answers; milliseconds of one inference, their median with "
-        "its interval and its ratio to the first row's; load is reading the model, start all from "
-        "nothing to the first answer; "
+        "Size, and memory at its most, in megabytes; drop in points of top-1 below the best, on "
+        "photos of species that both know; agreement with the first row's answers; milliseconds of "
+        "one inference, their median with its interval and its ratio to the first row's; load is "
+        "reading the model, start all from nothing to the first answer; "
         "of limit is the share of what a matrix product does on this machine.",
         [row for row in report.rows if row.is_ours or peers],
         {name: column for name, column in columns.items() if name in _BRIEF or not brief},
@@ -153,13 +152,14 @@ def notes_of(report: Report) -> list[str]:
     if report.interrupted:
         notes.append("WARNING: this run was ended before it was done")
     for row in report.rows:
-        name = f"{row.model} {row.name}, {row.threads} threads"
         if row.problem:
-            notes.append(f"{name}: {row.problem}")
+            notes.append(f"{row.title}: {row.problem}")
+        if row.latency and not row.stable:
+            notes.append(f"WARNING: {row.title}: it was not stable yet when the rounds began")
         figures = row.latency
         if figures and figures.tool and abs(figures.tool / figures.p50.value - 1) > _TOOL_AGREES:
             notes.append(
-                f"WARNING: {name}: {figures.tool_name} finds {figures.tool:.1f} ms, "
+                f"WARNING: {row.title}: {figures.tool_name} finds {figures.tool:.1f} ms, "
                 f"not {figures.p50.value:.1f}"
             )
     return notes
@@ -212,5 +212,7 @@ def _share(share: Interval) -> str:
     return f"{share.value:.1%} [{share.low * 100:.1f}, {share.high * 100:.1f}]"
 
 
-def _points(change: float) -> str:
-    return f"{change * 100:+.1f}" if round(change * 100, 1) else "0.0"
+def _drop(points: float | None) -> str:
+    if points is None:
+        return NONE
+    return f"-{points:.1f}" if round(points, 1) else "0.0"

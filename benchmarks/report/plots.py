@@ -174,7 +174,9 @@ def _robustness(report: Report, figure: Any) -> bool:
         return False
     kinds = list(rows[0].robustness or {})
     figure.set_size_inches(9, 3.2)
-    for axes, kind in zip(figure.subplots(1, len(kinds), sharey=True), kinds, strict=True):
+    for axes, kind in zip(
+        figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0], kinds, strict=True
+    ):
         for number, row in enumerate(rows):
             assert row.robustness is not None
             levels = row.robustness.get(kind, [])

@@ -13,6 +13,8 @@ from ...runtime.errors import BirdedgeError, one_line
 from ..contenders import Contender
 from . import Failed, Job, Order, Progress, Start
 
+_PATIENCE_SECONDS = 2.0
+
 _SHOWN = 300
 """Characters of what a process said last."""
 
@@ -103,7 +105,12 @@ class Worker:
         return reply
 
     def _how_it_ended(self) -> str:
-        code = self._process.wait()
+        # It hung up; what threads it has left may take their time.
+        try:
+            code = self._process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
         how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         self._said.seek(0)
         lines = self._said.read().decode(errors="replace").strip().splitlines()

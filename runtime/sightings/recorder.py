@@ -219,6 +219,11 @@ class Recorder:
         if abs(_clock_difference() - self._clock[0]) > _STEADY:
             self._clock = _clock_difference(), time.monotonic()
         steady = time.monotonic() - self._clock[1] > _STEADY_CLOCK_SECONDS
+        # A picture whose row could not be written yet is nobody's, and goes first: it is written
+        # again with its row.
+        for id_, (sighting, jpeg) in self._waiting.items():
+            if jpeg is not None:
+                self._waiting[id_] = replace(sighting, picture=None), jpeg
         try:
             # Opened anew, it is read from the card, where it may have been damaged meanwhile.
             self._disconnect()

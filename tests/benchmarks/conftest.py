@@ -51,6 +51,15 @@ class CrashesLater(_Engine):
             os.abort()
         return super().infer(batch)
 
+class Soon(CrashesLater):
+    count = 20
+
+class Lingers(_Engine):
+    def infer(self, batch):
+        import sys, threading
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        sys.exit("leaves with a thread alive")
+
 class Missing(_Engine):
     @classmethod
     def load(cls, files, target, threads):
@@ -85,6 +94,8 @@ def engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "hangs = broken_engines:Hangs\n"
         "crashes = broken_engines:Crashes\n"
         "later = broken_engines:CrashesLater\n"
+        "soon = broken_engines:Soon\n"
+        "lingers = broken_engines:Lingers\n"
         "missing = broken_engines:Missing\n"
     )
     monkeypatch.syspath_prepend(package)

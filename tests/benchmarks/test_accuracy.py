@@ -124,6 +124,29 @@ def test_progress_is_told_and_a_stop_is_heard(
     assert never == "interrupted"
 
 
+def test_a_stop_is_heard_while_photos_are_answered(
+    bundle: ModelBundle, photos: Path, tmp_path: Path
+) -> None:
+    stop = Event()
+
+    def tell(text: str) -> None:
+        if "16 of 36" in text:
+            stop.set()
+
+    (stopped,) = ask(bundle, photos, tmp_path, tell=tell, stop=stop).values()
+
+    assert stopped == "interrupted"
+
+
+def test_a_background_is_no_name(make_bundle: Callable[..., ModelBundle]) -> None:
+    bundle = make_bundle(names=("Cardinalis cardinalis", "Passerina cyanea", "background"))
+    logits = np.float32([[9, 0, 0], [0, 0, 9]])
+    figures = score(Answers(bundle.manifest, logits, np.array([0, 1])), None)
+
+    assert figures is not None
+    assert (figures.named, figures.right_of_named) == (0.5, 1.0)
+
+
 def test_a_change_is_made_before_photos_are_fitted(
     bundle: ModelBundle, photos: Path, tmp_path: Path
 ) -> None:
@@ -141,7 +164,17 @@ def test_a_photo_that_cannot_be_read_is_told_at_once(
 ) -> None:
     (photos / "Indigo_Bunting" / "99.png").write_bytes(b"no picture")
     with pytest.raises(ImageError, match=r"99\.png: not a picture"):
+        read_photos(photos).check()
+    with pytest.raises(ImageError, match=r"99\.png: not a picture"):
         ask(bundle, photos, tmp_path)
+
+
+def test_a_set_of_photos_is_told_by_its_names_and_sizes(photos: Path) -> None:
+    before = read_photos(photos).digest()
+    assert read_photos(photos).digest() == before
+    Image.new("RGB", (90, 90), "red").save(photos / "Indigo_Bunting" / "00.png")
+
+    assert read_photos(photos).digest() != before
 
 
 def test_folders_are_read_sorted_by_species_or_not(photos: Path, tmp_path: Path) -> None:

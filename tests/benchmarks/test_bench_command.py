@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from birdedge.runtime.backends import default_threads
 from birdedge.runtime.bundle import ModelBundle
 
 Birdedge = Callable[..., subprocess.CompletedProcess[str]]
@@ -28,7 +29,7 @@ def test_a_run_writes_a_table_json_csv_and_a_page(
     strangers.mkdir()
     Image.new("RGB", (40, 40), "gray").save(strangers / "fence.png")
     done = birdedge(
-        "bench", bundle.folder, "--data", photos, "--not-birds", strangers, "--threads", "1,2",
+        "bench", bundle.folder, "--data", photos, "--not-birds", strangers,
         "--robustness", 6, "--out", "report", "--recommend", "--latency-ms", 1000, *QUICK,
     )  # fmt: skip
     again = birdedge("bench", "compare", "report/bench.json", "report/bench.json")
@@ -37,7 +38,7 @@ def test_a_run_writes_a_table_json_csv_and_a_page(
     head, first, *others = done.stdout.splitlines()
     assert head.split()[:4] == ["model", "target", "threads", "size"]
     assert "97.2% [85.8, 99.5]" in first
-    assert len(others) == 3
+    assert len(others) == 1
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
         "bench.csv", "bench.html", "bench.json", "bench.md", "bench.png",
     ]  # fmt: skip
@@ -48,8 +49,14 @@ def test_a_run_writes_a_table_json_csv_and_a_page(
     assert len(row["robustness"]["blur"]) == 4
     assert row["digest"] == bundle.digest()
     assert {peak["kind"] for peak in report["peaks"]} == {"fp32", "int8"}
+    assert report["photos"] == "36 photos of photos"
+    assert row["threads"] == default_threads()
+    best = max(peak["gmacs"] for peak in report["peaks"] if peak["kind"] == "fp32")
+    done_in_a_second = row["macs"] / (row["latency"]["p50"]["value"] / 1000)
+    assert row["share_of_peak"] == pytest.approx(done_in_a_second / (best * 1e9))
     assert report["interrupted"] is False
-    assert "onnx-fp32 with " in done.stderr.splitlines()[-1]
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"birdedge: `--target auto` takes {bundle.manifest.id} onnx-fp32 with ")
     assert again.returncode == 0
     assert "1.000 [" in again.stdout
 
@@ -98,13 +105,13 @@ def test_a_target_that_cannot_run_is_a_row_and_only_no_row_at_all_a_failure(
 ) -> None:
     path = {"PYTHONPATH": str(tmp_path / "package")}
     bundle = with_engines("missing", "onnx")
-    done = birdedge("bench", bundle.folder, "--out", "one", *QUICK, env=path)
+    done = birdedge("bench", bundle.folder, "--threads", 1, "--out", "one", *QUICK, env=path)
     none = birdedge(
         "bench", bundle.folder, "--targets", "missing", "--out", "none", *QUICK, env=path
     )
 
     assert done.returncode == 0
-    assert "missing, 1 threads: this needs a_package_that_nobody_has" in done.stderr
+    assert "missing with 1 thread: this needs a_package_that_nobody_has" in done.stderr
     assert none.returncode == 1
     assert (tmp_path / "none" / "bench.html").is_file()
 
@@ -137,6 +144,7 @@ def test_ctrl_c_keeps_the_finished_rounds(
     assert "WARNING: this run was ended before it was done" in err
     report = json.loads((tmp_path / "report" / "bench.json").read_text())
     assert report["interrupted"] is True
+    assert not list((tmp_path / "report").glob("*.tmp"))
     assert all(len(row["latency"]["rounds"]) > 3 for row in report["rows"])
 
 
@@ -146,6 +154,10 @@ def test_ctrl_c_keeps_the_finished_rounds(
         (["--threads", "one"], 2, "'one' is no list of numbers, such as 1,2"),
         (["--batch", "0"], 2, "each must be at least 1"),
         (["--latency-ms", "5"], 2, "it is about --recommend"),
+        (["--not-birds", "nowhere"], 2, "it is about photos; give --data"),
+        (["--robustness", "5"], 2, "it is about photos; give --data"),
+        (["--data", "photos", "--not-birds", "nowhere"], 1, "nowhere: no such folder"),
+        (["--data", "photos/Indigo_Bunting", "--robustness", "5"], 1, "not sorted by species"),
         (["--rounds", "0"], 2, "greater than or equal to 3"),
         (["nowhere"], 1, "nowhere"),
         (["--targets", "tpu"], 1, "no bundle has a target 'tpu'; there are onnx-int8"),
@@ -156,12 +168,35 @@ def test_ctrl_c_keeps_the_finished_rounds(
     ],
 )
 def test_wrong_usage_is_told_in_a_line(
-    birdedge: Birdedge, options: list[str], code: int, told: str
+    birdedge: Birdedge, photos: Path, options: list[str], code: int, told: str
 ) -> None:
     done = birdedge("bench", *options)
 
     assert done.returncode == code
     assert told in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_disk_that_is_full_at_the_end_does_not_cost_the_table(
+    birdedge: Birdedge, bundle: ModelBundle, tmp_path: Path
+) -> None:
+    (tmp_path / "report" / "bench.html").mkdir(parents=True)
+    done = birdedge("bench", bundle.folder, "--no-peers", "--out", "report", *QUICK)
+
+    assert done.returncode == 1
+    assert "onnx-fp32" in done.stdout
+    assert "cannot write to report: Is a directory" in done.stderr
+    assert (tmp_path / "report" / "bench.json").is_file()
+
+
+def test_photos_of_species_that_nobody_knows_are_told(
+    birdedge: Birdedge, bundle: ModelBundle, photos: Path
+) -> None:
+    for folder in photos.iterdir():
+        folder.rename(folder.with_name("Not_" + folder.name))
+    done = birdedge("bench", bundle.folder, "--data", photos, "--no-peers", "--recommend", *QUICK)
+
+    assert "it knows none of the species in photos" in done.stderr
+    assert done.returncode == 1, "nothing can be recommended"
 
 
 def test_two_folders_of_one_model_are_refused(birdedge: Birdedge, bundle: ModelBundle) -> None:

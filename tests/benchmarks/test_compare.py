@@ -56,10 +56,12 @@ def test_a_noisy_run_proves_nothing(row_of: MakeRow, report_of: MakeReport) -> N
 def test_fewer_right_answers_are_a_regression_unless_by_chance(
     row_of: MakeRow, report_of: MakeReport, accuracy: Callable[..., Accuracy]
 ) -> None:
-    old = report_of(row_of("a", 20.0, accuracy=accuracy()))
-    (few,) = compare(old, report_of(row_of("a", 20.0, accuracy=accuracy(range(4)))), 0.05, 0.5)
-    (many,) = compare(old, report_of(row_of("a", 20.0, accuracy=accuracy(range(9)))), 0.05, 0.5)
-    (allowed,) = compare(old, report_of(row_of("a", 20.0, accuracy=accuracy(range(9)))), 0.05, 4)
+    def report(wrong: range) -> Report:
+        return report_of(row_of("a", 20.0, accuracy=accuracy(wrong)), photos_digest="same")
+
+    (few,) = compare(report(range(0)), report(range(4)), 0.05, 0.5)
+    (many,) = compare(report(range(0)), report(range(9)), 0.05, 0.5)
+    (allowed,) = compare(report(range(0)), report(range(9)), 0.05, 4)
 
     assert few.points == pytest.approx(-4 / 3)
     assert few.chance == pytest.approx(0.125) and not few.is_regression
@@ -70,9 +72,47 @@ def test_fewer_right_answers_are_a_regression_unless_by_chance(
 
 def test_one_that_is_gone_or_failed_is_a_regression(row_of: MakeRow, report_of: MakeReport) -> None:
     old = report_of(row_of("a", 20.0), row_of("b", 20.0))
-    (change,) = compare(old, report_of(row_of("a", None, problem="it crashed")), 0.05, 0.5)
+    changes = compare(old, report_of(row_of("a", None, problem="it crashed")), 0.05, 0.5)
 
-    assert change.is_regression and change.lost == "it crashed"
+    assert [change.lost for change in changes] == ["it crashed", "it did not take part"]
+    assert all(change.is_regression for change in changes)
+
+
+def test_one_that_did_not_end_is_a_regression_and_a_new_one_none(
+    row_of: MakeRow, report_of: MakeReport
+) -> None:
+    half = row_of("a", 10.0, problem="killed by signal 6")
+    (change,) = compare(
+        report_of(row_of("a", 20.0)), report_of(half, row_of("new", 5.0)), 0.05, 0.5
+    )
+
+    assert change.lost == "killed by signal 6" and change.is_regression
+
+
+def test_an_accuracy_that_was_not_asked_for_is_not_missed(
+    row_of: MakeRow, report_of: MakeReport, accuracy: Callable[..., Accuracy]
+) -> None:
+    old = report_of(row_of("a", 20.0, accuracy=accuracy()), photos="300 photos of a garden")
+    fast = report_of(row_of("a", 20.0))
+    failed = report_of(row_of("a", 20.0), photos="300 photos of a garden")
+    (speed,), (both,) = compare(old, fast, 0.05, 0.5), compare(old, failed, 0.05, 0.5)
+
+    assert speed.slower is not None and not speed.is_regression
+    assert both.lost == "not measured"
+
+
+def test_other_photos_are_no_pairs(
+    row_of: MakeRow, report_of: MakeReport, accuracy: Callable[..., Accuracy]
+) -> None:
+    """Thirty and forty-five wrong of three hundred: Fisher's exact test says 0.083."""
+    old = report_of(row_of("a", 20.0, accuracy=accuracy(range(30))), photos_digest="one")
+    new = report_of(row_of("a", 20.0, accuracy=accuracy(range(45))), photos_digest="other")
+    few = report_of(row_of("a", 20.0, accuracy=accuracy(range(1), 50)), photos_digest="few")
+    (change,), (fewer,) = compare(old, new, 0.05, 0.5), compare(new, few, 0.05, 0.5)
+
+    assert change.chance == pytest.approx(0.083, abs=0.001)
+    assert not change.is_regression
+    assert fewer.chance is not None and not fewer.is_regression
 
 
 def test_what_else_changed_is_told(

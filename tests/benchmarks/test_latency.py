@@ -1,7 +1,6 @@
 """Contenders take turns in processes of their own, and what fails there harms no other."""
 
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -166,12 +165,52 @@ def test_energy_is_told_for_one_inference(bundle: ModelBundle) -> None:
     (timing,) = measure(contenders, QUICK, lambda text: None, Event(), meter)
 
     assert timing.joules is not None
-    typical = sorted(sample for samples in timing.rounds for sample in samples)
-    assert typical[0] / 2 < timing.joules < 100 * typical[-1]
+    count = len(timing.rounds[0])
+    # A slice, and what it takes to ask for it, is as many inferences and one more.
+    slices = sorted(sum(samples) for samples in timing.rounds)
+    assert slices[0] / (count + 1) < timing.joules < (slices[-1] + 0.05) / (count + 1) * 2
 
 
-def test_threads_of_the_bench_itself_are_few(bundle: ModelBundle) -> None:
-    """What measures must not take a core from what is measured."""
-    run(contenders_of([bundle.folder], None, [1], [1]))
+def test_the_reference_is_one_that_got_through_its_warm_up(
+    with_engines: Callable[..., ModelBundle],
+) -> None:
+    bundle = with_engines("soon", "onnx")
+    soon, onnx = run(contenders_of([bundle.folder], None, [1], [1]))
 
-    assert threading.active_count() < 4
+    assert soon.problem is not None and soon.rounds == []
+    assert onnx.reference == onnx.rounds != []
+
+
+def test_where_all_fail_it_is_over(with_engines: Callable[..., ModelBundle]) -> None:
+    bundle = with_engines("crashes", "soon")
+    start = time.monotonic()
+    timings = run(
+        contenders_of([bundle.folder], None, [1], [1]), Plan(**{**vars(QUICK), "seconds": 600.0})
+    )
+
+    assert all(timing.problem for timing in timings)
+    assert time.monotonic() - start < 60
+
+
+def test_what_is_measured_is_kept_part_by_part(bundle: ModelBundle) -> None:
+    kept: list[int] = []
+    contenders = contenders_of([bundle.folder], None, [1, 2, 3], [1])
+    plan = Plan(**{**vars(QUICK), "at_once": 2, "cold_starts": 0})
+    measure(
+        contenders, plan, lambda text: None, Event(),
+        keep=lambda timings: kept.append(sum(bool(timing.rounds) for timing in timings)),
+    )  # fmt: skip
+
+    assert kept == [2, 3]
+
+
+def test_one_that_hangs_up_and_lives_on_is_not_waited_for(
+    with_engines: Callable[..., ModelBundle],
+) -> None:
+    bundle = with_engines("lingers", "onnx")
+    start = time.monotonic()
+    lingers, onnx = run(contenders_of([bundle.folder], None, [1], [1]))
+
+    assert lingers.problem is not None
+    assert onnx.rounds
+    assert time.monotonic() - start < 40

@@ -27,6 +27,12 @@ def test_sizes_that_nobody_knows_give_no_figure(
     assert count_onnx(network(tmp_path / "any.onnx", heavy=True, size="side")) is None
 
 
+def test_what_is_no_network_gives_no_figure(tmp_path: Path) -> None:
+    (tmp_path / "junk.onnx").write_bytes(b"\xff" * 100)
+
+    assert count_onnx(tmp_path / "junk.onnx") is None
+
+
 def test_the_model_inside_looks_at_each_picture_twice(default_model: Path) -> None:
     """MobileNetV2 has 300 million multiply-adds, and this one averages over a mirror image."""
     assert macs_of(ModelBundle.load(default_model)) == pytest.approx(2 * 300e6, rel=0.02)

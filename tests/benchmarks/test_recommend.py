@@ -61,17 +61,49 @@ def test_more_drop_allows_a_faster_one_and_less_time_none(report: Report) -> Non
     assert any("one inference in twenty takes over 43 ms, 30 allowed" in r for r in none.reasons)
 
 
-def test_without_accuracies_speed_alone_decides(row_of: MakeRow, report_of: MakeReport) -> None:
+def test_without_accuracies_speed_alone_decides_and_that_is_said(
+    row_of: MakeRow, report_of: MakeReport
+) -> None:
     choice = recommend(report_of(row_of("a", 20), row_of("b", 10)), 0.5, None)
 
     assert choice.row is not None and choice.row.target == "b"
+    assert choice.reasons[0].endswith("judged by speed alone")
+
+
+def test_one_that_crashed_is_not_taken_however_fast_it_was(
+    row_of: MakeRow, report_of: MakeReport
+) -> None:
+    crashed = row_of("b", 1, problem="killed by signal 6")
+    choice = recommend(report_of(row_of("a", 20), crashed), 0.5, None)
+
+    assert choice.row is not None and choice.row.target == "a"
+    assert "not colours b with 1 thread: killed by signal 6" in choice.reasons
+
+
+def test_models_are_held_against_each_other_where_both_know_the_species(
+    row_of: MakeRow, report_of: MakeReport, right: Callable[[int], Accuracy]
+) -> None:
+    """One that knows few species, and those well, is not better than one that knows all."""
+    ours = right(900)
+    few = right(1000)
+    few = few.model_copy(update={"right": "-" * 960 + "1" * 38 + "0" * 2})
+    ours = ours.model_copy(update={"right": "0" * 100 + "1" * 900})
+    report = report_of(
+        row_of("ours", 20, accuracy=ours), row_of("theirs", 40, model="other", accuracy=few)
+    )
+    choice = recommend(report, 0.5, None)
+
+    assert choice.row is not None and choice.row.target == "ours"
+    assert report.drop(report.rows[0]) == 0
+    assert report.drop(report.rows[1]) == pytest.approx(5)
 
 
 def test_one_that_is_as_fast_is_named(row_of: MakeRow, report_of: MakeReport) -> None:
     choice = recommend(report_of(row_of("a", 20.0), row_of("b", 20.1)), 0.5, None)
 
     assert choice.reasons == (
-        "colours a with 1 thread: 20.8 ms; not surely faster than colours b with 1 thread",
+        "colours a with 1 thread: 20.8 ms, judged by speed alone; not surely faster than "
+        "colours b with 1 thread",
     )
 
 
@@ -89,6 +121,9 @@ def test_auto_takes_what_was_recommended(
     two = [row.model_copy(update={"threads": 2}) for row in slower]
     faster = row_of("onnx", 10, threads=2, **same)
 
-    assert take(report_of(*slower, faster, two[1]), [bundle.folder], 0.5, None) == 2
+    assert take(report_of(*slower, faster, two[1]), [bundle.folder], 0.5, None) == [
+        f"{bundle.manifest.id} later with 1 thread",
+        f"{bundle.manifest.id} onnx with 2 threads",
+    ]
     assert Classifier(bundle, threads=1).target == "later"
     assert Classifier(bundle, threads=2).target == "onnx"

@@ -145,9 +145,9 @@ def test_the_overview_has_what_was_measured_and_no_more(report: Report) -> None:
 def test_failures_and_doubts_are_noted(report: Report) -> None:
     notes = notes_of(report.model_copy(update={"interrupted": True}))
 
-    assert f"{NASTY} tpu-int8, 1 threads: killed by signal 6" in notes
+    assert f"{NASTY} tpu-int8 with 1 thread: killed by signal 6" in notes
     assert "WARNING: this run was ended before it was done" in notes
-    found = "WARNING: colours onnx-int8, 1 threads: benchmark_app finds 15.0 ms, not 20.8"
+    found = "WARNING: colours onnx-int8 with 1 thread: benchmark_app finds 15.0 ms, not 20.8"
     assert found in notes
 
 

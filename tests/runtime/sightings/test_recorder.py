@@ -254,6 +254,28 @@ def test_on_a_full_disk_old_pictures_make_room_for_new_sightings(
     assert f"sightings are kept in {store} again" in caplog.messages
 
 
+def test_a_picture_whose_row_did_not_fit_is_not_lost_to_make_room(
+    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk has space for a picture, but not for its row; then nothing may stay but that."""
+    refused = []
+
+    def full_once(*arguments: object) -> None:
+        if not refused:
+            refused.append(True)
+            raise sqlite3.OperationalError("database or disk is full")
+        save(*arguments)  # type: ignore[arg-type]
+
+    save = recorder.save
+    monkeypatch.setattr(recorder, "save", full_once)
+    monkeypatch.setattr(space, "_RESERVE_BYTES", 10**15)
+    (sighting,) = record(tmp_path, visit())
+
+    assert refused
+    assert sighting.picture is not None
+    assert (tmp_path / sighting.picture).is_file()
+
+
 @pytest.mark.parametrize("damage", ["overwritten", "cut", "no database"])
 def test_a_damaged_database_is_set_aside_and_a_new_one_begun(
     tmp_path: Path, visit: MakeVisit, caplog: pytest.LogCaptureFixture, damage: str
