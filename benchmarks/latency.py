@@ -31,10 +31,10 @@ _WARM_WINDOW = 5
 """Warm is what takes as long as the time before, by the medians of so many; or after so long."""
 
 _CONTENDER_BYTES = 200_000_000
-_MOST_AT_ONCE = 16
+_MOST_AT_ONCE = 48
 """What a contender needs in memory, generously; PyTorch needs more, and is one of few."""
 
-_ASKED_SECONDS = 3.0
+_ASKED_SECONDS = 1.5
 _ASKED_FEWEST, _ASKED_MOST = 10, 50
 """How long, and how often, engines' clocks and tools are asked for."""
 
@@ -161,7 +161,7 @@ def _run_heat(
         for timing in (*again, *heat):
             if stop.is_set():
                 return
-            tell(f"starting {timing.contender.name}, {timing.contender.threads} threads")
+            tell(f"starting {timing.contender.name} ({timing.contender.threads})")
             lane = _start(timing, plan if timing in heat else replace(plan, cold_starts=0), running)
             if lane is not None:
                 lanes.append(lane)
