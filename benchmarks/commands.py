@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..runtime.default import DEFAULT_MODEL
+from ..runtime.errors import DataError
 from ..runtime.extras import needs_extra
 
 
@@ -44,7 +45,7 @@ _Report = Annotated[Path, typer.Argument(metavar="REPORT", help="A bench.json.")
 
 @bench.command(
     epilog="`birdedge bench compare OLD NEW` compares two reports, `birdedge bench table REPORT` "
-    "writes one as Markdown."
+    "writes one as Markdown, `birdedge bench page REPORT` as HTML."
 )
 def run(
     bundles: Annotated[
@@ -206,3 +207,19 @@ def table(
         typer.echo(text, nl=False)
     else:
         put_into(into, text)
+
+
+@bench.command()
+def page(
+    report: _Report,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The page.")],
+) -> None:
+    """Make a report's page with plots again."""
+    with needs_extra("bench"):
+        from .report.page import as_page
+        from .results import read_report
+    text = as_page(read_report(report))
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror}") from error

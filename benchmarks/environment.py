@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +25,9 @@ _TOLD = (
 _PACKAGES = (
     "birdedge", "numpy", "onnxruntime", "openvino", "ai-edge-litert", "tflite-runtime", "torch",
 )  # fmt: skip
+
+_NOT_VERSION = re.compile(r"[^\d.].*")
+"""Of a kernel; what its builder added says nothing about speed."""
 
 _BUSY_SHARE = 0.1
 _SLOWER_SHARE = 0.9
@@ -120,7 +124,7 @@ def look(root: Path = _ROOT) -> Environment:
         features=tuple(feature for feature in _TOLD if feature in features),
         governor=", ".join(governors) or None,
         memory_megabytes=int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6),
-        system=f"{platform.system()} {platform.release()}",
+        system=f"{platform.system()} {_NOT_VERSION.sub('', platform.release())}",
         python=platform.python_version(),
         packages=dict(_versions(_PACKAGES)),
         commit=git_commit(),

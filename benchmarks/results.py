@@ -174,7 +174,7 @@ class Report(_Part):
     environment: Environment
     photos: str = ""
     photos_digest: str = ""
-    settings: dict[str, float | int | str | list[int] | None] = {}
+    settings: dict[str, bool | int | float | str | list[int] | None] = {}
     peaks: list[Peak] = []
     energy: str = ""
     rows: list[Row]

@@ -92,10 +92,7 @@ def _pareto(report: Report, figure: Any) -> bool:
             markerfacecolor=None if row.threads == 1 else "white",
             elinewidth=0.8, zorder=2,
         )  # fmt: skip
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
-    axes.tick_params(axis="x", which="minor", labelsize=7)
+    _logarithmic(axes)
     axes.set(xlabel="median milliseconds per picture (log scale)", ylabel="top-1, %")
     axes.grid(alpha=0.25, which="both")
     from matplotlib.lines import Line2D
@@ -130,10 +127,7 @@ def _distributions(report: Report, figure: Any) -> bool:
         flierprops={"markersize": 2, "alpha": 0.4},
     )  # fmt: skip
     _name(axes, rows)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
-    axes.tick_params(axis="x", which="minor", labelsize=7)
+    _logarithmic(axes)
     axes.set_xlabel("milliseconds per inference (log scale)")
     axes.grid(alpha=0.25, axis="x", which="both")
     return True
@@ -191,6 +185,16 @@ def _robustness(report: Report, figure: Any) -> bool:
     figure.axes[0].set_ylabel("top-1, %")
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return True
+
+
+def _logarithmic(axes: Any) -> None:
+    """Milliseconds on a log scale, with as many numbers as do not run into each other."""
+    from matplotlib.ticker import LogLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_minor_locator(LogLocator(subs=(2, 3, 5, 7)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
 
 
 def _bars(figure: Any, rows: list[Row]) -> Any:

@@ -76,6 +76,7 @@ def test_what_became_worse_is_exit_code_1(
         "bench", "compare", "old/bench.json", "new.json", "--latency-budget", 900, "--json"
     )
     markdown = birdedge("bench", "table", "new.json")
+    page = birdedge("bench", "page", "new.json", "--out", "new.html")
 
     assert worse.returncode == 1
     assert worse.stdout.splitlines()[1].endswith("slower")
@@ -83,6 +84,8 @@ def test_what_became_worse_is_exit_code_1(
     change = json.loads(allowed.stdout)
     assert (change["target"], change["regression"]) == ("onnx-fp32", False)
     assert change["slower"]["value"] == pytest.approx(2)
+    assert page.returncode == 0
+    assert "<svg" in (tmp_path / "new.html").read_text()
     assert markdown.stdout.startswith("| model | target | threads | size MB |")
 
 
@@ -165,6 +168,7 @@ def test_ctrl_c_keeps_the_finished_rounds(
         (["--out", "/proc/report"], 1, "cannot write to /proc/report"),
         (["compare", "a.json", "b.json"], 1, "cannot read a.json"),
         (["table", "a.json"], 1, "cannot read a.json"),
+        (["page", "a.json", "--out", "a.html"], 1, "cannot read a.json"),
     ],
 )
 def test_wrong_usage_is_told_in_a_line(
