@@ -71,7 +71,7 @@ class Timing:
     Attributes:
         contender: whose.
         problem: why it could not be measured, or not to the end.
-        rounds: seconds of each inference, by round; of ``reference`` in the same rounds likewise.
+        rounds: seconds of each inference, by round.
         reference: the reference's, measured in the same heat.
         end_to_end: seconds from a file's bytes to a name, by round.
         own: seconds that the engine itself tells.
