@@ -24,8 +24,8 @@ def draw_all(report: Report) -> Iterator[tuple[str, str, Any]]:
     plots: list[tuple[str, str, Callable[[Report, Any], bool]]] = [
         (
             "Accuracy and latency",
-            "Each point is a target, judged on photos of species that it knows; on the line are those "
-            "that none beats in both. Bars are 95 % intervals. Left and up is better.",
+            "Each point is a target, judged on photos of species that it knows; on the line are "
+            "those that none beats in both. Bars are 95 % intervals. Left and up is better.",
             _pareto,
         ),
         (
