@@ -1,6 +1,7 @@
 """A worker's process as others see it: started, asked, and killed when it does not answer."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ class WorkerError(BirdedgeError):
 
 
 class Worker:
-    """One contender's process.
+    """One contender's process; it stands still but while it carries out an order.
 
     Args:
         contender: what to load.
@@ -78,11 +79,14 @@ class Worker:
             WorkerError: it failed, crashed, or was killed for not having answered.
         """
         try:
+            self._process.send_signal(signal.SIGCONT)
             self._pipe.send(order)
         except OSError as error:
             raise WorkerError(self._how_it_ended()) from error
         while isinstance(reply := self._reply(), Progress):
             progress(reply.done)
+        # Some engines' threads spin for a while, and would take a core from whose turn is next.
+        self._process.send_signal(signal.SIGSTOP)
         return reply
 
     def close(self) -> None:

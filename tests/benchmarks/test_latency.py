@@ -1,6 +1,8 @@
 """Contenders take turns in processes of their own, and what fails there harms no other."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -147,6 +149,40 @@ def test_a_worker_ends_with_its_bench(bundle: ModelBundle, tmp_path: Path) -> No
     assert worker._process.wait(20) == 0
     with pytest.raises(WorkerError):
         worker.ask(TimeInference(1))
+
+
+def test_who_is_not_asked_stands_still_and_ends_when_the_bench_is_killed(
+    bundle: ModelBundle,
+) -> None:
+    """Threads that spin would take a core from others; who stands still hears nothing."""
+    program = """
+import sys, time
+from pathlib import Path
+from birdedge.benchmarks.lineup import contenders_of
+from birdedge.benchmarks.worker import TimeInference
+from birdedge.benchmarks.worker.process import Worker
+(contender,) = contenders_of([Path(sys.argv[1])], None, [1], [1])
+worker = Worker(contender, 20)
+worker.ask(TimeInference(1))
+print(worker._process.pid, flush=True)
+worker.ask(TimeInference(1))
+print("again", flush=True)
+time.sleep(60)
+"""
+    command = [sys.executable, "-c", program, str(bundle.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as bench:
+        assert bench.stdout is not None
+        status = Path(f"/proc/{int(bench.stdout.readline())}/status")
+        assert bench.stdout.readline() == "again\n", "it goes on when it is asked"
+        time.sleep(0.3)
+        state = next(line for line in status.read_text().splitlines() if "State" in line)
+        bench.kill()
+    end = time.monotonic() + 5
+    while status.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+
+    assert "T (stopped)" in state
+    assert not status.exists() or "Z (zombie)" in status.read_text()
 
 
 def test_an_order_that_fails_says_why(bundle: ModelBundle, tmp_path: Path) -> None:
