@@ -92,6 +92,7 @@ def score(
         named &= are_familiar(logits, manifest.open_set)
     is_bird = np.array([not label.is_background for label in manifest.labels])
     named &= is_bird[logits.argmax(axis=1)]
+    rate = SCORES[manifest.open_set.score if manifest.open_set else "max_logit"]
     species = np.unique(labels)
     return Accuracy(
         photos=int(known.sum()),
@@ -101,7 +102,7 @@ def score(
         calibration_error=expected_calibration_error(confidence, right),
         named=float(named.mean()),
         right_of_named=float(right[named].mean()) if named.any() else None,
-        auroc=None if strangers is None else _auroc(manifest, logits, strangers),
+        auroc=None if strangers is None else auroc(rate(logits), rate(strangers)),
         right="".join(
             "-" if not k else str(int(r)) for k, r in zip(known, answers.right, strict=True)
         ),
@@ -131,6 +132,20 @@ def mcnemar(gained: int, lost: int) -> float:
     return float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
 
 
+def auroc(known: NDArray[np.floating], strange: NDArray[np.floating]) -> float:
+    """How well a score tells two sets apart: the probability that a known one's is the higher.
+
+    By ranks: the statistic of Mann and Whitney over the number of pairs.
+
+    Args:
+        known: scores ``[N]`` that should be high.
+        strange: scores ``[M]`` that should be low.
+    """
+    from scipy.stats import mannwhitneyu
+
+    return float(mannwhitneyu(known, strange).statistic / (len(known) * len(strange)))
+
+
 def _compared(answers: Answers, reference: Answers) -> dict[str, object]:
     both = (answers.truth >= 0) & (reference.truth >= 0)
     if not both.any():
@@ -148,12 +163,3 @@ def _compared(answers: Answers, reference: Answers) -> dict[str, object]:
 def _share(hits: NDArray[np.bool_]) -> Interval:
     low, high = wilson_interval(int(hits.sum()), len(hits))
     return Interval(value=float(hits.mean()), low=low, high=high)
-
-
-def _auroc(manifest: Manifest, known: NDArray[np.float32], strangers: NDArray[np.float32]) -> float:
-    """By ranks: the statistic of Mann and Whitney over the number of pairs."""
-    from scipy.stats import mannwhitneyu
-
-    rate = SCORES[manifest.open_set.score if manifest.open_set else "max_logit"]
-    wins = mannwhitneyu(rate(known), rate(strangers)).statistic
-    return float(wins / (len(known) * len(strangers)))

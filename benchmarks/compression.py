@@ -9,7 +9,6 @@ JSON, and a plot.
 """
 
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +26,7 @@ from ..compress.verify import torch_runner
 from ..runtime.backends import load_backend
 from ..runtime.bundle import ModelBundle, sha256
 from ..runtime.golden import draw_golden_inputs, model_input
+from ..runtime.machine import model_name
 from ..train.checkpoint import CheckpointInfo, load_checkpoint
 from ..train.model import network_of
 from .pareto import Point, plot_pareto
@@ -87,7 +87,7 @@ def main(
         if number >= 0:
             rows.append(_row(opened[number], name, macs, milliseconds))
     out.mkdir(parents=True, exist_ok=True)
-    machine = f"{_processor()}, {threads} threads, one picture at a time, median of {rounds}"
+    machine = f"{model_name()}, {threads} threads, one picture at a time, median of {rounds}"
     record = {"machine": machine, "checkpoint": info.metrics, "rows": [asdict(row) for row in rows]}
     (out / "compression.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     table = _table(rows, machine)
@@ -180,15 +180,6 @@ def _is_slower_than_its_float(row: Row, rows: list[Row]) -> bool:
         and other.target != row.target
     ]
     return kind == "int8" and any(row.milliseconds >= other.milliseconds for other in floats)
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ class Contender:
         model: the bundle's id.
         target: of the bundle, such as ``onnx-int8``.
         engine: that the target is for.
-        runner: what runs it; see `runners.names`.
+        runner: what runs it; see `runners`.
         threads: that one inference may use.
         batch: pictures in one inference.
         folder: the bundle's.

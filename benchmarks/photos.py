@@ -1,6 +1,5 @@
 """The photos that contenders are compared on, and which species each of them shows."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,8 @@ from ..runtime.errors import DataError
 from ..runtime.labels import Label, names_of
 from ..runtime.preprocess import read_image
 from ..runtime.sources.images import PICTURE_SUFFIXES
+from ..train.layouts import Photo
+from ..train.provenance import data_digest
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,13 @@ class Photos:
 
     Attributes:
         name: of the folder.
+        root: that their names begin from.
         paths: their files.
         species: the folder that each lies in; empty where they are not sorted by species.
     """
 
     name: str
+    root: Path
     paths: tuple[Path, ...]
     species: tuple[str, ...]
 
@@ -39,11 +42,7 @@ class Photos:
 
     def digest(self) -> str:
         """SHA-256 over their names, below the folder, and sizes; changes with the set."""
-        digest = hashlib.sha256()
-        for path in self.paths:
-            name = f"{path.parent.name}/{path.name}"
-            digest.update(f"{name}\0{path.stat().st_size}\n".encode())
-        return digest.hexdigest()
+        return data_digest(tuple(Photo(path, -1) for path in self.paths), self.root)
 
     def some(self, count: int) -> "Photos":
         """So many of them, evenly spread."""
@@ -52,6 +51,7 @@ class Photos:
         chosen = [number * len(self.paths) // count for number in range(count)]
         return Photos(
             self.name,
+            self.root,
             tuple(self.paths[number] for number in chosen),
             tuple(self.species[number] for number in chosen) if self.species else (),
         )
@@ -68,11 +68,11 @@ def read_photos(folder: Path) -> Photos:
     root = folder / "test" if (folder / "test").is_dir() else folder
     sorted_ = {path: path.parent.name for path in _pictures(root.glob("*/*"))}
     if sorted_:
-        return Photos(folder.name, tuple(sorted_), tuple(sorted_.values()))
+        return Photos(folder.name, root, tuple(sorted_), tuple(sorted_.values()))
     alone = tuple(_pictures(root.glob("*")))
     if not alone:
         raise DataError(f"{folder} holds no photos; SPECIES/*.jpg, or *.jpg, are looked for")
-    return Photos(folder.name, alone, ())
+    return Photos(folder.name, root, alone, ())
 
 
 def truth(species: Sequence[str], labels: Sequence[Label], known: Sequence[Label]) -> list[int]:

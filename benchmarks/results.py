@@ -180,11 +180,6 @@ class Report(_Part):
     rows: list[Row]
     interrupted: bool = False
 
-    @property
-    def reference(self) -> Row | None:
-        """What others are compared with."""
-        return next((row for row in self.rows if row.latency or row.accuracy), None)
-
     def drop(self, row: Row) -> float | None:
         """Points of top-1 that a row is below the best other, on photos that both models know.
 

@@ -33,7 +33,6 @@ class Worker:
         cores: that it may use; all if none are named.
 
     Attributes:
-        contender: the same.
         start: how long its parts took.
 
     Raises:
@@ -43,7 +42,6 @@ class Worker:
     def __init__(
         self, contender: Contender, timeout: float, cores: frozenset[int] = frozenset()
     ) -> None:
-        self.contender = contender
         self._timeout = timeout
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         self._pipe, theirs = Pipe()
@@ -64,6 +62,7 @@ class Worker:
         try:
             self._pipe.send(Job(contender, cores))
             self.start: Start = self._reply()
+            self._stand_still()
         except BaseException:
             self.close()
             raise
@@ -85,9 +84,12 @@ class Worker:
             raise WorkerError(self._how_it_ended()) from error
         while isinstance(reply := self._reply(), Progress):
             progress(reply.done)
-        # Some engines' threads spin for a while, and would take a core from whose turn is next.
-        self._process.send_signal(signal.SIGSTOP)
+        self._stand_still()
         return reply
+
+    def _stand_still(self) -> None:
+        """Some engines' threads spin for a while, and would take a core from whose turn is next."""
+        self._process.send_signal(signal.SIGSTOP)
 
     def close(self) -> None:
         """End the process."""

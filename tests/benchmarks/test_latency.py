@@ -1,6 +1,7 @@
 """Contenders take turns in processes of their own, and what fails there harms no other."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -145,6 +146,7 @@ def test_a_worker_ends_with_its_bench(bundle: ModelBundle, tmp_path: Path) -> No
     (contender,) = contenders_of([bundle.folder], None, [1], [1])
     worker = Worker(contender, 20)
     worker._pipe.close()
+    worker._process.send_signal(signal.SIGCONT)
 
     assert worker._process.wait(20) == 0
     with pytest.raises(WorkerError):
