@@ -2,52 +2,26 @@
 
 import logging
 import os
-import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from recordings import MakeVisit, kept, little_space, record, wait_until
 
 from birdedge.runtime.errors import StoreError
-from birdedge.runtime.sightings import Sighting, recorder, space
+from birdedge.runtime.sightings import recorder
 from birdedge.runtime.sightings.database import open_database, read_database
-from birdedge.runtime.sightings.pictures import Budget, prune
 from birdedge.runtime.sightings.recorder import Recorder
-from birdedge.runtime.sightings.rows import select
-from birdedge.runtime.visits import Visit
-
-MakeVisit = Callable[..., Visit]
-
-
-def kept(store: Path) -> list[Sighting]:
-    with closing(read_database(store)) as connection:
-        return list(select(connection, "ORDER BY rowid"))
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def record(store: Path, *visits: Visit) -> list[Sighting]:
-    keeping = Recorder(store, "model-1")
-    for visit in visits:
-        keeping.take(visit)
-    keeping.close()
-    return kept(store)
 
 
 def test_a_visit_is_kept_with_its_picture(tmp_path: Path, visit: MakeVisit) -> None:
@@ -148,134 +122,6 @@ def test_a_hundred_kills_lose_nothing_that_was_committed(tmp_path: Path) -> None
     assert len(files) <= len(there) + 100
 
 
-@contextmanager
-def little_space(most: int) -> Iterator[None]:
-    """No file may grow beyond so many bytes, as on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.mark.parametrize("most", [0, 16_000], ids=["no space", "space for pictures alone"])
-def test_on_a_full_disk_it_waits_says_so_once_and_recovers(
-    tmp_path: Path,
-    visit: MakeVisit,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    most: int,
-) -> None:
-    monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.1)
-    record(tmp_path, *(visit() for _ in range(40)))
-    keeping = Recorder(tmp_path, "model-1")
-    with little_space(most):
-        for _ in range(20):
-            keeping.take(visit("Mallard"))
-        time.sleep(1.0)
-        told = [line for line in caplog.messages if "cannot keep sightings" in line]
-    wait_until(lambda: len(kept(tmp_path)) == 60)
-    keeping.close()
-
-    assert len(told) == 1
-    assert all(sighting.picture for sighting in kept(tmp_path))
-    assert f"sightings are kept in {tmp_path} again" in caplog.messages
-
-
-def test_a_full_disk_at_the_start_is_waited_for(
-    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.1)
-    with little_space(0):
-        keeping = Recorder(tmp_path, "model-1")
-        keeping.take(visit())
-        time.sleep(0.3)
-    wait_until(lambda: (tmp_path / "sightings.db").is_file() and len(kept(tmp_path)) == 1)
-    keeping.close()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of four megabytes; only root may have one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no file system may be mounted here")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(disk: Path) -> None:
-    """Take all space that is left, as another program's log does."""
-    with (disk / "log").open("ab", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(bytes(4096))
-
-
-@pytest.mark.parametrize("running", [True, False], ids=["while it runs", "before it starts"])
-def test_on_a_full_disk_old_pictures_make_room_for_new_sightings(
-    small_disk: Path,
-    visit: MakeVisit,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    running: bool,
-) -> None:
-    monkeypatch.setattr(space, "_RESERVE_BYTES", 1_300_000)
-
-    def noisy(name: str) -> Visit:
-        seen = visit(name)
-        pixels = np.random.default_rng(0).integers(0, 256, (120, 120, 3), np.uint8)
-        return replace(seen, best=replace(seen.best, pixels=pixels))
-
-    store = small_disk / "store"
-    before = record(store, *(noisy("Blue Jay") for _ in range(60)))
-    keeping = Recorder(store, "model-1") if running else None
-    if keeping is not None:
-        keeping.take(noisy("Blue Jay"))
-        wait_until(lambda: len(kept(store)) == 61)
-    fill(small_disk)
-    assert shutil.disk_usage(small_disk).free == 0
-    keeping = keeping or Recorder(store, "model-1")
-    for _ in range(20):
-        keeping.take(noisy("Mallard"))
-    keeping.close()
-    after = kept(store)
-
-    assert [sighting.name for sighting in after[-20:]] == ["Mallard"] * 20
-    assert all(sighting.picture for sighting in after[-20:])
-    assert after[0].picture == before[0].picture, "the first of its species"
-    gone = [sighting.picture is None for sighting in after[1:60]]
-    assert gone == sorted(gone, reverse=True), "the oldest"
-    assert 0 < sum(gone) < 59
-    pictures = {path.relative_to(store).as_posix() for path in store.glob("pictures/*/*/*/*")}
-    assert pictures == {sighting.picture for sighting in after if sighting.picture}
-    assert f"sightings are kept in {store} again" in caplog.messages
-
-
-def test_a_picture_whose_row_did_not_fit_is_not_lost_to_make_room(
-    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The disk has space for a picture, but not for its row; then nothing may stay but that."""
-    refused = []
-
-    def full_once(*arguments: object) -> None:
-        if not refused:
-            refused.append(True)
-            raise sqlite3.OperationalError("database or disk is full")
-        save(*arguments)  # type: ignore[arg-type]
-
-    save = recorder.save
-    monkeypatch.setattr(recorder, "save", full_once)
-    monkeypatch.setattr(space, "_RESERVE_BYTES", 10**15)
-    (sighting,) = record(tmp_path, visit())
-
-    assert refused
-    assert sighting.picture is not None
-    assert (tmp_path / sighting.picture).is_file()
-
-
 @pytest.mark.parametrize("damage", ["overwritten", "cut", "no database"])
 def test_a_damaged_database_is_set_aside_and_a_new_one_begun(
     tmp_path: Path, visit: MakeVisit, caplog: pytest.LogCaptureFixture, damage: str
@@ -350,84 +196,6 @@ def test_a_store_that_is_taken_away_and_brought_back(
     keeping.close()
 
     assert [sighting.name for sighting in kept(store)] == ["Mallard"]
-
-
-def days_ago(store: Path, days: float) -> datetime:
-    return datetime(2026, 5, 1, 6, 0, tzinfo=UTC) - timedelta(days=days)
-
-
-def test_the_oldest_pictures_go_first_but_for_favourites_and_firsts(
-    tmp_path: Path, visit: MakeVisit
-) -> None:
-    names = ["Blue Jay", "Mallard", "Blue Jay", "Blue Jay", "Mallard", "Blue Jay"]
-    record(tmp_path, *(visit(name) for name in names))
-    ids = [sighting.id for sighting in kept(tmp_path)]
-    size = next(tmp_path.glob("pictures/*/*/*/*.jpg")).stat().st_size
-    with closing(read_database(tmp_path)) as connection:
-        connection.execute("UPDATE sightings SET favourite = 1 WHERE id = ?", (ids[2],))
-        deleted = prune(connection, tmp_path, Budget(bytes=int(4.5 * size)), None)
-
-    assert deleted == 2
-    pictured = [sighting.picture is not None for sighting in kept(tmp_path)]
-    assert pictured == [True, True, True, False, False, True]
-    assert len(list(tmp_path.glob("pictures/*/*/*/*.jpg"))) == 4
-
-
-def test_age_is_told_only_by_a_clock_that_is_trusted(tmp_path: Path, visit: MakeVisit) -> None:
-    record(tmp_path, *(visit(start=days_ago(tmp_path, days)) for days in (30, 20, 10, 1)))
-    now = days_ago(tmp_path, 0)
-    with closing(read_database(tmp_path)) as connection:
-        assert prune(connection, tmp_path, Budget(days=5), None) == 0
-        assert prune(connection, tmp_path, Budget(days=5), now) == 2
-
-    assert [sighting.picture is not None for sighting in kept(tmp_path)] == [
-        True, False, False, True
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("years", [1, -1])
-def test_a_clock_that_jumps_by_a_year_deletes_nothing(
-    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch, years: int
-) -> None:
-    monkeypatch.setattr(recorder, "_PRUNE_SECONDS", 0.0)
-    keeping = Recorder(tmp_path, "model-1", Budget(days=100))
-    keeping.take(visit(start=datetime.now(UTC)))
-    keeping.take(visit(start=datetime.now(UTC)))
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: now() + years * 366 * 86_400)
-    keeping.take(visit(start=datetime.now(UTC) + years * timedelta(days=366)))
-    keeping.close()
-
-    assert [sighting.picture is not None for sighting in kept(tmp_path)] == [True] * 3
-
-
-def test_pictures_that_no_row_knows_go_first_but_only_for_want_of_space(
-    tmp_path: Path, visit: MakeVisit
-) -> None:
-    """They are all that is left of a database that was damaged."""
-    record(tmp_path, visit(), visit())
-    known = next(tmp_path.glob("pictures/*/*/*/*.jpg"))
-    orphan = known.with_name("000000-orphan.jpg")
-    orphan.write_bytes(known.read_bytes())
-    record(tmp_path, visit())
-    assert orphan.exists()
-    with closing(read_database(tmp_path)) as connection:
-        assert prune(connection, tmp_path, Budget(bytes=10**9), datetime.now(UTC)) == 0
-        assert prune(connection, tmp_path, Budget(bytes=int(3.5 * known.stat().st_size)), None) == 1
-
-    assert not orphan.exists()
-    assert all(sighting.picture for sighting in kept(tmp_path))
-
-
-def test_half_a_picture_is_removed_in_time(tmp_path: Path, visit: MakeVisit) -> None:
-    record(tmp_path, visit())
-    folder = next(tmp_path.glob("pictures/*/*/*"))
-    for name, age in (("old.tmp", 2 * 86_400), ("new.tmp", 0)):
-        (folder / name).write_bytes(b"x")
-        os.utime(folder / name, (time.time() - age,) * 2)
-    record(tmp_path, visit())
-
-    assert {path.name for path in folder.glob("*.tmp")} == {"new.tmp"}
 
 
 def test_one_visit_that_cannot_be_kept_does_not_hide_the_others(

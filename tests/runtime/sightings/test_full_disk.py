@@ -1,0 +1,135 @@
+"""A disk that is full costs no sighting: room is made, or it is waited for."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recordings import MakeVisit, kept, little_space, record, wait_until
+
+from birdedge.runtime.sightings import recorder, space
+from birdedge.runtime.sightings.recorder import Recorder
+from birdedge.runtime.visits import Visit
+
+
+@pytest.mark.parametrize("most", [0, 16_000], ids=["no space", "space for pictures alone"])
+def test_on_a_full_disk_it_waits_says_so_once_and_recovers(
+    tmp_path: Path,
+    visit: MakeVisit,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    most: int,
+) -> None:
+    monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.1)
+    record(tmp_path, *(visit() for _ in range(40)))
+    keeping = Recorder(tmp_path, "model-1")
+    with little_space(most):
+        for _ in range(20):
+            keeping.take(visit("Mallard"))
+        time.sleep(1.0)
+        told = [line for line in caplog.messages if "cannot keep sightings" in line]
+    wait_until(lambda: len(kept(tmp_path)) == 60)
+    keeping.close()
+
+    assert len(told) == 1
+    assert all(sighting.picture for sighting in kept(tmp_path))
+    assert f"sightings are kept in {tmp_path} again" in caplog.messages
+
+
+def test_a_full_disk_at_the_start_is_waited_for(
+    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.1)
+    with little_space(0):
+        keeping = Recorder(tmp_path, "model-1")
+        keeping.take(visit())
+        time.sleep(0.3)
+    wait_until(lambda: (tmp_path / "sightings.db").is_file() and len(kept(tmp_path)) == 1)
+    keeping.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of four megabytes; only root may have one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system may be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Take all space that is left, as another program's log does."""
+    with (disk / "log").open("ab", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        while True:
+            file.write(bytes(4096))
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["while it runs", "before it starts"])
+def test_on_a_full_disk_old_pictures_make_room_for_new_sightings(
+    small_disk: Path,
+    visit: MakeVisit,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    running: bool,
+) -> None:
+    monkeypatch.setattr(space, "_RESERVE_BYTES", 1_300_000)
+
+    def noisy(name: str) -> Visit:
+        seen = visit(name)
+        pixels = np.random.default_rng(0).integers(0, 256, (120, 120, 3), np.uint8)
+        return replace(seen, best=replace(seen.best, pixels=pixels))
+
+    store = small_disk / "store"
+    before = record(store, *(noisy("Blue Jay") for _ in range(60)))
+    keeping = Recorder(store, "model-1") if running else None
+    if keeping is not None:
+        keeping.take(noisy("Blue Jay"))
+        wait_until(lambda: len(kept(store)) == 61)
+    fill(small_disk)
+    assert shutil.disk_usage(small_disk).free == 0
+    keeping = keeping or Recorder(store, "model-1")
+    for _ in range(20):
+        keeping.take(noisy("Mallard"))
+    keeping.close()
+    after = kept(store)
+
+    assert [sighting.name for sighting in after[-20:]] == ["Mallard"] * 20
+    assert all(sighting.picture for sighting in after[-20:])
+    assert after[0].picture == before[0].picture, "the first of its species"
+    gone = [sighting.picture is None for sighting in after[1:60]]
+    assert gone == sorted(gone, reverse=True), "the oldest"
+    assert 0 < sum(gone) < 59
+    pictures = {path.relative_to(store).as_posix() for path in store.glob("pictures/*/*/*/*")}
+    assert pictures == {sighting.picture for sighting in after if sighting.picture}
+    assert f"sightings are kept in {store} again" in caplog.messages
+
+
+def test_a_picture_whose_row_did_not_fit_is_not_lost_to_make_room(
+    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk has space for a picture, but not for its row; then nothing may stay but that."""
+    refused = []
+
+    def full_once(*arguments: object) -> None:
+        if not refused:
+            refused.append(True)
+            raise sqlite3.OperationalError("database or disk is full")
+        save(*arguments)  # type: ignore[arg-type]
+
+    save = recorder.save
+    monkeypatch.setattr(recorder, "save", full_once)
+    monkeypatch.setattr(space, "_RESERVE_BYTES", 10**15)
+    (sighting,) = record(tmp_path, visit())
+
+    assert refused
+    assert sighting.picture is not None
+    assert (tmp_path / sighting.picture).is_file()

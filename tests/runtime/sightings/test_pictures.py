@@ -1,0 +1,93 @@
+"""Pictures within their budget: which go, which stay, and by what clock."""
+
+import os
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from recordings import MakeVisit, kept, record
+
+from birdedge.runtime.sightings import recorder
+from birdedge.runtime.sightings.database import read_database
+from birdedge.runtime.sightings.pictures import Budget, prune
+from birdedge.runtime.sightings.recorder import Recorder
+
+
+def days_ago(store: Path, days: float) -> datetime:
+    return datetime(2026, 5, 1, 6, 0, tzinfo=UTC) - timedelta(days=days)
+
+
+def test_the_oldest_pictures_go_first_but_for_favourites_and_firsts(
+    tmp_path: Path, visit: MakeVisit
+) -> None:
+    names = ["Blue Jay", "Mallard", "Blue Jay", "Blue Jay", "Mallard", "Blue Jay"]
+    record(tmp_path, *(visit(name) for name in names))
+    ids = [sighting.id for sighting in kept(tmp_path)]
+    size = next(tmp_path.glob("pictures/*/*/*/*.jpg")).stat().st_size
+    with closing(read_database(tmp_path)) as connection:
+        connection.execute("UPDATE sightings SET favourite = 1 WHERE id = ?", (ids[2],))
+        deleted = prune(connection, tmp_path, Budget(bytes=int(4.5 * size)), None)
+
+    assert deleted == 2
+    pictured = [sighting.picture is not None for sighting in kept(tmp_path)]
+    assert pictured == [True, True, True, False, False, True]
+    assert len(list(tmp_path.glob("pictures/*/*/*/*.jpg"))) == 4
+
+
+def test_age_is_told_only_by_a_clock_that_is_trusted(tmp_path: Path, visit: MakeVisit) -> None:
+    record(tmp_path, *(visit(start=days_ago(tmp_path, days)) for days in (30, 20, 10, 1)))
+    now = days_ago(tmp_path, 0)
+    with closing(read_database(tmp_path)) as connection:
+        assert prune(connection, tmp_path, Budget(days=5), None) == 0
+        assert prune(connection, tmp_path, Budget(days=5), now) == 2
+
+    assert [sighting.picture is not None for sighting in kept(tmp_path)] == [
+        True, False, False, True
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("years", [1, -1])
+def test_a_clock_that_jumps_by_a_year_deletes_nothing(
+    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    monkeypatch.setattr(recorder, "_PRUNE_SECONDS", 0.0)
+    keeping = Recorder(tmp_path, "model-1", Budget(days=100))
+    keeping.take(visit(start=datetime.now(UTC)))
+    keeping.take(visit(start=datetime.now(UTC)))
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + years * 366 * 86_400)
+    keeping.take(visit(start=datetime.now(UTC) + years * timedelta(days=366)))
+    keeping.close()
+
+    assert [sighting.picture is not None for sighting in kept(tmp_path)] == [True] * 3
+
+
+def test_pictures_that_no_row_knows_go_first_but_only_for_want_of_space(
+    tmp_path: Path, visit: MakeVisit
+) -> None:
+    """They are all that is left of a database that was damaged."""
+    record(tmp_path, visit(), visit())
+    known = next(tmp_path.glob("pictures/*/*/*/*.jpg"))
+    orphan = known.with_name("000000-orphan.jpg")
+    orphan.write_bytes(known.read_bytes())
+    record(tmp_path, visit())
+    assert orphan.exists()
+    with closing(read_database(tmp_path)) as connection:
+        assert prune(connection, tmp_path, Budget(bytes=10**9), datetime.now(UTC)) == 0
+        assert prune(connection, tmp_path, Budget(bytes=int(3.5 * known.stat().st_size)), None) == 1
+
+    assert not orphan.exists()
+    assert all(sighting.picture for sighting in kept(tmp_path))
+
+
+def test_half_a_picture_is_removed_in_time(tmp_path: Path, visit: MakeVisit) -> None:
+    record(tmp_path, visit())
+    folder = next(tmp_path.glob("pictures/*/*/*"))
+    for name, age in (("old.tmp", 2 * 86_400), ("new.tmp", 0)):
+        (folder / name).write_bytes(b"x")
+        os.utime(folder / name, (time.time() - age,) * 2)
+    record(tmp_path, visit())
+
+    assert {path.name for path in folder.glob("*.tmp")} == {"new.tmp"}
