@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import timm
-import torch
 from numpy.typing import NDArray
 from PIL import Image
+from tiny import ARCHITECTURE, MODEL_ARGS, tiny_network
 from torch import nn
 
 from birdedge.benchmarks.contenders import Contender
@@ -36,14 +35,9 @@ LABELS = tuple(Label(scientific_name=f"Species {number}") for number in range(CL
 
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
-    torch.manual_seed(0)
-    network = timm.create_model("mobilenetv2_035", num_classes=CLASSES, pad_type="same")
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.running_mean, -0.1, 0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    network = tiny_network(CLASSES)
     nn.init.normal_(network.classifier.weight, std=0.5)
-    return network.eval()
+    return network
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +68,7 @@ def bundle(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Mode
 @pytest.fixture(scope="module")
 def checkpoint(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
     info = CheckpointInfo(
-        architecture="mobilenetv2_035", model_args={"pad_type": "same"}, labels=LABELS,
+        architecture=ARCHITECTURE, model_args=MODEL_ARGS, labels=LABELS,
         preprocess=PREPROCESS, provenance=Provenance(command="", data_digest="", config={}),
     )  # fmt: skip
     path = tmp_path_factory.mktemp("checkpoint") / "checkpoint.safetensors"

@@ -94,6 +94,15 @@ def watching(
         process.wait()
 
 
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[socket.socket]:
+    """What systemd hears, where it listens at ``tmp_path / "notify"``."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.setblocking(False)
+        yield listening
+
+
 def seen(birdedge: Birdedge, store: Path) -> list[dict]:
     done = birdedge("sightings", "list", "--json", "--store", store)
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -114,6 +123,7 @@ def test_visits_to_a_camera_that_restarts_are_kept(
     watching: Callable[..., subprocess.Popen[str]],
     mjpeg: SwitchOn,
     jpegs: list[bytes],
+    systemd: socket.socket,
     tmp_path: Path,
 ) -> None:
     """The garden goes on while the camera is away, between the second bird and the third."""
@@ -129,9 +139,6 @@ def test_visits_to_a_camera_that_restarts_are_kept(
     # The service's own command line: the address is not for all to see.
     line = next(line for line in unit().splitlines() if line.startswith("ExecStart="))
     options = line.partition(" classify ")[2].replace("/var/lib/birdedge", str(tmp_path / "store"))
-    systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    systemd.bind(str(tmp_path / "notify"))
-    systemd.setblocking(False)
     env = {"BIRDEDGE_CAMERA": camera.url, "NOTIFY_SOCKET": str(tmp_path / "notify")}
     process = watching(*options.split(), env=env)
     told = b""
@@ -146,7 +153,6 @@ def test_visits_to_a_camera_that_restarts_are_kept(
     os.kill(process.pid, signal.SIGTERM)
     out, err = process.communicate(timeout=20)
     told += heard(systemd)
-    systemd.close()
 
     assert process.returncode == 0, err
     assert told.startswith(b"READY=1\nWATCHDOG=1")
@@ -222,13 +228,11 @@ def test_a_visit_ends_and_the_watchdog_is_fed_while_the_camera_is_lost(
     watching: Callable[..., subprocess.Popen[str]],
     mjpeg: SwitchOn,
     jpegs: list[bytes],
+    systemd: socket.socket,
     tmp_path: Path,
 ) -> None:
     arrives = time.monotonic() + 6.0
     camera = mjpeg(sees=lambda: jpegs[45 if time.monotonic() > arrives else 0])
-    systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    systemd.bind(str(tmp_path / "notify"))
-    systemd.setblocking(False)
     env = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
     process = watching("--camera", camera.url, "--store", "store", env=env)
     time.sleep(arrives - time.monotonic() + 4.0)
@@ -240,7 +244,6 @@ def test_a_visit_ends_and_the_watchdog_is_fed_while_the_camera_is_lost(
         time.sleep(0.2)
         told += heard(systemd)
     (sighting,) = seen(birdedge, tmp_path / "store")
-    systemd.close()
 
     assert process.poll() is None, "it goes on trying"
     assert told.count(b"WATCHDOG=1") >= 2
