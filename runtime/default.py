@@ -1,5 +1,6 @@
 """Where things lie unless somebody says otherwise."""
 
+import os
 from pathlib import Path
 
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
@@ -11,3 +12,13 @@ def default_store() -> Path:
     import platformdirs
 
     return platformdirs.user_data_path("birdedge") / "sightings"
+
+
+def default_models() -> Path:
+    """Where models lie that `birdedge sync` brings; ``BIRDEDGE_MODELS`` names another folder."""
+    named = os.environ.get("BIRDEDGE_MODELS")
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return platformdirs.user_data_path("birdedge") / "models"

@@ -33,6 +33,10 @@ class StoreError(BirdedgeError):
     """Sightings cannot be kept or read: no such folder, a later format, nothing of that name."""
 
 
+class SyncError(BirdedgeError):
+    """No model could be fetched or put to use: no line, not signed, too slow, no space."""
+
+
 class BackendError(BirdedgeError):
     """An inference engine is missing or could not load or run a model."""
 

@@ -1,0 +1,102 @@
+"""What the devices of a fleet said last."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from pydantic import ValidationError
+from rich.markup import escape
+from rich.table import Table
+
+from ...runtime.sync.heartbeat import PREFIX, Heartbeat
+from .storage import Storage
+
+_SILENT = timedelta(days=2)
+_FULL_GB = 1.0
+_HOT = 80.0
+
+
+def last_heartbeats(storage: Storage) -> list[Heartbeat]:
+    """Each device's last heartbeat, those that were silent for longest first.
+
+    What is no heartbeat is passed over: a device's key may write whatever it likes there.
+
+    Raises:
+        PublishError: they cannot be read.
+    """
+    newest: dict[str, str] = {}
+    for name in storage.names(PREFIX):
+        device = name.removeprefix(PREFIX).partition("/")[0]
+        # Names are in the order of time.
+        newest[device] = max(name, newest.get(device, ""))
+    beats = []
+    for name in newest.values():
+        stored = storage.read(name)
+        if stored is None:
+            continue
+        try:
+            beats.append(Heartbeat.model_validate_json(stored.content))
+        except ValidationError:
+            continue
+    return sorted(beats, key=lambda beat: beat.sent)
+
+
+def troubles(beat: Heartbeat, now: datetime) -> list[str]:
+    """What somebody should look at."""
+    found = []
+    if now - beat.sent > _SILENT:
+        found.append(f"silent for {(now - beat.sent).days} days")
+    if beat.sync not in ("current", "updated", "waiting", "pinned"):
+        found.append(beat.sync)
+    found += [f"put {model} back: {reason}" for model, reason in beat.blocked.items()]
+    if beat.free_gb < _FULL_GB:
+        found.append(f"{beat.free_gb:.1f} GB left")
+    if beat.temperature is not None and beat.temperature >= _HOT:
+        found.append(f"{beat.temperature:.0f} degrees")
+    return found
+
+
+def table(beats: Iterable[Heartbeat], now: datetime | None = None) -> Table:
+    """The fleet, a device a line."""
+    now = now or datetime.now(UTC)
+    shown = Table(box=None, header_style="dim", pad_edge=False)
+    for title in (
+        "Device",
+        "Seen",
+        "Channel",
+        "Model",
+        "birdedge",
+        "Visits",
+        "ms",
+        "Sure",
+        "To do",
+    ):
+        number = title in ("Visits", "ms", "Sure")
+        shown.add_column(title, justify="right" if number else "left", overflow="fold")
+    for beat in beats:
+        trouble = troubles(beat, now)
+        shown.add_row(
+            beat.device[:8],
+            _ago(now - beat.sent),
+            escape(beat.channel),
+            escape(beat.model) + (" [yellow](watched)[/]" if beat.trial else ""),
+            escape(beat.birdedge),
+            "" if beat.visits is None else f"{beat.visits:,}",
+            "" if beat.latency_ms is None else f"{beat.latency_ms:.0f}",
+            _sure(beat.confidence),
+            f"[red]{escape('; '.join(trouble))}[/]" if trouble else "[green]all well[/]",
+        )
+    return shown
+
+
+def _sure(confidence: list[int] | None) -> str:
+    """The share of visits whose first answer has a probability of at least 80 %."""
+    if not confidence or not sum(confidence):
+        return ""
+    return f"{sum(confidence[8:]) / sum(confidence):.0%}"
+
+
+def _ago(passed: timedelta) -> str:
+    minutes = max(0, int(passed.total_seconds() // 60))
+    if minutes < 120:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // 1440} days ago"

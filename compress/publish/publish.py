@@ -1,0 +1,186 @@
+"""A bundle to a channel: what is new is uploaded, then the channel's releases are signed."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from tuf.api.metadata import TargetFile
+
+from ...runtime.bundle import MANIFEST, ModelBundle, describe_file
+from ...runtime.errors import MissingExtraError
+from ...runtime.golden import self_test
+from ...runtime.manifest import FileEntry, Manifest
+from ...runtime.sync.release import Channel, Release, channel_target, file_target
+from .repository import Repository
+from .storage import ABSENT, ConflictError, PublishError
+
+_MOST_RELEASES = 5
+"""Of a channel. Devices that may not take the newest take the next one that they may."""
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What publishing came to.
+
+    Attributes:
+        release: as the channel has it now.
+        uploaded: bytes that were not there before.
+        files: of the bundle, its manifest among them.
+    """
+
+    release: Release
+    uploaded: int
+    files: int
+
+
+def publish(
+    repository: Repository,
+    bundle: ModelBundle,
+    channel: str,
+    release: Release,
+    told: Told = lambda _: None,
+) -> Published:
+    """Offer a bundle to the devices that follow a channel.
+
+    Publishing the same bundle again changes whom it is for.
+
+    Args:
+        repository: as it is now.
+        bundle: verified.
+        channel: an existing one.
+        release: whom it is for.
+        told: of each file that is uploaded.
+
+    Raises:
+        ConflictError: somebody else published meanwhile; nothing of this is valid.
+        PublishError: there is no such channel, no key, or it cannot be written.
+    """
+    before = read_channel(repository, channel)
+    others = [kept for kept in before.releases if kept.manifest.sha256 != release.manifest.sha256]
+    entries = (release.manifest, *bundle.manifest.files())
+    there = set(repository.storage.names(f"targets/{channel}/"))
+    uploaded = 0
+    for entry in entries:
+        name = _object(_signed(channel, entry))
+        if name not in there:
+            told(entry.name)
+            _write_new(repository, name, bundle.folder / entry.name)
+            uploaded += entry.bytes
+    releases = (release, *others)[:_MOST_RELEASES]
+    _offer(repository, channel, Channel(releases=releases), {release.manifest.sha256: entries})
+    repository.commit()
+    return Published(release, uploaded, len(entries))
+
+
+def withdraw(repository: Repository, channel: str, model: str) -> Release:
+    """Take a release out of a channel: devices that have it go to the next that is for them.
+
+    Raises:
+        ConflictError: somebody else published meanwhile.
+        PublishError: the channel has no such release.
+    """
+    before = read_channel(repository, channel)
+    found = [
+        release
+        for release in before.releases
+        if model == release.model or (len(model) >= 4 and release.manifest.sha256.startswith(model))
+    ]
+    if len(found) != 1:
+        names = ", ".join(release.model for release in before.releases) or "none"
+        raise PublishError(f"{model!r} is not one of {channel}'s releases: {names}")
+    releases = tuple(release for release in before.releases if release is not found[0])
+    _offer(repository, channel, Channel(releases=releases), {})
+    repository.commit()
+    return found[0]
+
+
+def check_bundle(bundle: ModelBundle) -> None:
+    """Run the self-test of what can run here: what is broken at home is not sent out.
+
+    Raises:
+        PublishError: a target computes something else than when it was made.
+    """
+    for target in bundle.manifest.targets:
+        try:
+            test = self_test(bundle, target, threads=1)
+        except MissingExtraError:
+            continue
+        if not test.passed:
+            raise PublishError(
+                f"{bundle.manifest.id} {target} fails its self-test here (off by "
+                f"{test.largest_difference:.4g}, {test.tolerance:.4g} allowed); --untested sends "
+                "it nevertheless"
+            )
+
+
+def manifest_entry(bundle: ModelBundle) -> FileEntry:
+    """The manifest as one of the bundle's files."""
+    return describe_file(bundle.folder / MANIFEST)
+
+
+def read_channel(repository: Repository, channel: str) -> Channel:
+    """A channel's releases; none where nothing was ever published.
+
+    Raises:
+        PublishError: there is no such channel, or it is damaged.
+    """
+    info = repository.targets(channel).targets.get(channel_target(channel))
+    if info is None:
+        return Channel()
+    name = _object(info)
+    stored = repository.storage.read(name)
+    if stored is None:
+        raise PublishError(f"{name} is missing: the repository is damaged")
+    try:
+        return Channel.model_validate_json(stored.content)
+    except ValidationError as error:
+        raise PublishError(f"{name} was written by a later birdedge, or is damaged") from error
+
+
+def _offer(
+    repository: Repository,
+    channel: str,
+    offered: Channel,
+    files: dict[str, Sequence[FileEntry]],
+) -> None:
+    """Sign a channel's releases, and the files of those that are among them."""
+    content = offered.model_dump_json(exclude_defaults=True).encode()
+    info = TargetFile.from_data(channel_target(channel), content, ["sha256"])
+    _write_new(repository, _object(info), content)
+    with repository.edit_targets(channel) as targets:
+        targets.targets.clear()
+        targets.targets[info.path] = info
+        for release in offered.releases:
+            digest = release.manifest.sha256
+            for entry in files.get(digest) or _files_of(repository, channel, release):
+                file = _signed(channel, entry)
+                targets.targets[file.path] = file
+
+
+def _files_of(repository: Repository, channel: str, release: Release) -> tuple[FileEntry, ...]:
+    """A published release's files, as its manifest has them."""
+    name = _object(_signed(channel, release.manifest))
+    stored = repository.storage.read(name)
+    if stored is None:
+        raise PublishError(f"{name} is missing: the repository is damaged")
+    return (release.manifest, *Manifest.model_validate_json(stored.content).files())
+
+
+def _write_new(repository: Repository, name: str, content: bytes | Path) -> None:
+    """Write what is named by its content: what is there already is the same."""
+    with suppress(ConflictError):
+        repository.storage.write(name, content, ABSENT)
+
+
+def _signed(channel: str, entry: FileEntry) -> TargetFile:
+    return TargetFile(entry.bytes, {"sha256": entry.sha256}, file_target(channel, entry))
+
+
+def _object(info: TargetFile) -> str:
+    """Where a target's content lies: its name begins with its hash ("consistent snapshots")."""
+    folder, _, name = info.path.rpartition("/")
+    return f"targets/{folder}/{info.hashes['sha256']}.{name}"

@@ -1,0 +1,79 @@
+"""A repository in a folder, which any web server can serve."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import ABSENT, ConflictError, PublishError, Stored
+
+
+class FolderStorage:
+    """Objects as files.
+
+    Args:
+        folder: where they lie; made when the first one comes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, name: str) -> Stored | None:
+        """An object; none if there is none."""
+        with self._problems(name):
+            try:
+                return Stored((self._folder / name).read_bytes(), self._generation(name))
+            except FileNotFoundError:
+                return None
+
+    def names(self, prefix: str) -> list[str]:
+        """Names that begin so, sorted."""
+        with self._problems(prefix):
+            files = (path for path in self._folder.rglob("*") if path.is_file())
+            names = (path.relative_to(self._folder).as_posix() for path in files)
+            return sorted(
+                name
+                for name in names
+                if name.startswith(prefix) and not name.rpartition("/")[2].startswith(".")
+            )
+
+    def write(self, name: str, content: bytes | Path, generation: int) -> None:
+        """Write an object over the generation that was seen."""
+        path = self._folder / name
+        with self._problems(name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with (self._folder / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if self._generation(name) != generation:
+                    raise ConflictError(f"{path} was written by somebody else meanwhile")
+                descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
+                try:
+                    with os.fdopen(descriptor, "wb") as file:
+                        if isinstance(content, bytes):
+                            file.write(content)
+                        else:
+                            with content.open("rb") as source:
+                                shutil.copyfileobj(source, file)
+                        file.flush()
+                        os.fsync(file.fileno())
+                    Path(draft).chmod(0o644)
+                    Path(draft).rename(path)
+                finally:
+                    Path(draft).unlink(missing_ok=True)
+
+    def _generation(self, name: str) -> int:
+        """When it was written."""
+        try:
+            return (self._folder / name).stat().st_mtime_ns
+        except FileNotFoundError:
+            return ABSENT
+
+    @contextmanager
+    def _problems(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise PublishError(f"{self._folder / name}: {error.strerror or error}") from error

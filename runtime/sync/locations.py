@@ -1,0 +1,145 @@
+"""Where a repository lies: a bucket of Google Cloud Storage, a web server, or a folder."""
+
+import base64
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from ..errors import SyncError
+from ..sources import without_credentials
+
+_GOOGLE = "https://storage.googleapis.com"
+_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+"""What a key may do is said by its roles, not by this; see docs/sync.md."""
+
+Headers = Callable[[], dict[str, str]]
+"""What each request carries; asked each time, for tokens last an hour."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a repository lies and how to be let in.
+
+    Attributes:
+        url: its address, ``https://``, ``http://`` or ``file://``, ending in a slash.
+        headers: that let one in.
+        shown: what people may see of the address.
+        bucket: of Google Cloud Storage, if it is one; empty else.
+        prefix: within that bucket, ending in a slash unless empty.
+    """
+
+    url: str
+    headers: Headers
+    shown: str
+    bucket: str = ""
+    prefix: str = ""
+
+
+def locate(address: str) -> Location:
+    """Find a repository by its address: ``gs://BUCKET/PREFIX``, ``https://...``, or a folder.
+
+    Raises:
+        SyncError: it is none of these.
+    """
+    if address.startswith("gs://"):
+        return _bucket(address)
+    if address.startswith(("http://", "https://")):
+        return _web(address)
+    if "://" in address or not address:
+        raise SyncError(
+            f"{without_credentials(address)!r} is no repository; gs://BUCKET/PREFIX, https://... "
+            "and folders are"
+        )
+    url = Path(address).expanduser().absolute().as_uri()
+    return Location(f"{url.rstrip('/')}/", dict, address)
+
+
+def bucket_and_prefix(address: str) -> tuple[str, str]:
+    """The two parts of ``gs://BUCKET/PREFIX``; the prefix ends in a slash unless it is empty.
+
+    Raises:
+        SyncError: there is no bucket in it.
+    """
+    bucket, _, prefix = address.removeprefix("gs://").partition("/")
+    if not bucket:
+        raise SyncError(f"{address!r} names no bucket; gs://BUCKET/PREFIX does")
+    prefix = prefix.strip("/")
+    return bucket, f"{prefix}/" if prefix else ""
+
+
+def google_storage() -> str:
+    """The address of Google Cloud Storage, or of what stands for it in tests."""
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")
+    if emulator and "://" not in emulator:
+        emulator = f"http://{emulator}"
+    return emulator.rstrip("/") or _GOOGLE
+
+
+def _bucket(address: str) -> Location:
+    bucket, prefix = bucket_and_prefix(address)
+    url = f"{google_storage()}/{bucket}/{quote(prefix)}"
+    return Location(url, _GoogleToken(), address, bucket, prefix)
+
+
+def _web(address: str) -> Location:
+    parts = urlsplit(address)
+    if not parts.hostname:
+        raise SyncError(f"{without_credentials(address)!r} names no server")
+    headers: dict[str, str] = {}
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    server = parts.netloc.rpartition("@")[2]
+    url = urlunsplit((parts.scheme, server, f"{parts.path.rstrip('/')}/", "", ""))
+    return Location(url, headers.copy, without_credentials(address))
+
+
+class _GoogleToken:
+    """A token of whoever this machine is to Google: a service account's key, or its workload's.
+
+    Who is nobody there asks without one, which is enough for public buckets.
+    """
+
+    def __init__(self) -> None:
+        self._credentials: Any = None
+        self._asked = False
+
+    def __call__(self) -> dict[str, str]:
+        if not self._asked:
+            self._credentials = _find_credentials()
+            self._asked = True
+        if self._credentials is None:
+            return {}
+        import urllib3
+        from google.auth.exceptions import GoogleAuthError
+        from google.auth.transport.urllib3 import Request
+
+        if not self._credentials.valid:
+            try:
+                self._credentials.refresh(Request(urllib3.PoolManager()))  # type: ignore[no-untyped-call]
+            except (GoogleAuthError, urllib3.exceptions.HTTPError) as error:
+                raise SyncError(f"Google does not give a token: {_first_line(error)}") from None
+        return {"Authorization": f"Bearer {self._credentials.token}"}
+
+
+def _find_credentials() -> Any:
+    """Google's, as its libraries look for them; none where there are none."""
+    named = bool(os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
+    if google_storage() != _GOOGLE and not named:
+        return None
+    import google.auth
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        return google.auth.default(scopes=[_SCOPE])[0]
+    except GoogleAuthError as error:
+        if named:
+            raise SyncError(f"the key for Google is of no use: {_first_line(error)}") from None
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
