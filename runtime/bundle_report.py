@@ -49,8 +49,13 @@ def _figures(target: Target) -> tuple[str, ...]:
     return (size, f"{accuracy.top1:.2%}", interval, f"{accuracy.samples:,}")
 
 
-def print_bundles(found: list[Found], as_json: bool) -> bool:
+def print_bundles(found: list[Found], as_json: bool, in_use: Path) -> bool:
     """Print bundles, as a table or a JSON object each; what is wrong with one goes to stderr.
+
+    Args:
+        found: the bundles.
+        as_json: whether programs are to read it.
+        in_use: the folder of the one that names birds where no other is asked for.
 
     Returns:
         Whether all of them can be used.
@@ -63,11 +68,13 @@ def print_bundles(found: list[Found], as_json: bool) -> bool:
         if item.manifest is None:
             sys.stderr.write(f"birdedge: {one_line(item.problem)}\n")
             continue
-        facts = _facts(item.manifest, item.folder)
+        used = item.folder.resolve() == in_use
+        facts = _facts(item.manifest, item.folder) | {"in_use": used}
         if as_json:
             sys.stdout.write(json.dumps(facts) + "\n")
         top1 = "" if facts["top1"] is None else f"{facts['top1']:.1%}"
-        cells = (facts["id"], str(facts["species"]), top1, ", ".join(facts["targets"]))
+        name = f"{facts['id']} (in use)" if used else facts["id"]
+        cells = (name, str(facts["species"]), top1, ", ".join(facts["targets"]))
         table.add_row(*(escape(cell) for cell in (*cells, facts["folder"])))
     if not as_json:
         Console().print(table)

@@ -1,10 +1,11 @@
 """What `birdedge classify` does, from sources to printed lines and an exit code."""
 
+import os
 import re
 import sys
 import time
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,8 @@ from pathlib import Path
 from PIL import Image
 
 from .classifier import Classifier
-from .errors import BirdedgeError, ImageError
+from .default import DEFAULT_MODEL, default_models, model_in_use
+from .errors import BackendError, BirdedgeError, BundleError, ImageError
 from .gather import expand, gather, holds_frames, is_live
 from .load import load_classifier
 from .pipeline import Result, classify_live, classify_pictures
@@ -27,7 +29,7 @@ class ClassifyOptions:
     """The command's options; see its help."""
 
     sources: list[str]
-    model: Path
+    model: Path | None
     labels: Path | None
     target: str
     threads: int | None
@@ -47,9 +49,34 @@ class ClassifyOptions:
     as_json: bool
 
     def load_classifier(self) -> Classifier:
-        """The model that was chosen; see `load_classifier`."""
+        """The model that is wanted now; see `load_classifier`.
+
+        If none was named and what sync brought is damaged, the one before it, or the one inside.
+        """
+        # All files of one bundle, though a link may be pointed elsewhere while they are read.
+        folder = self.wanted_model()
+        try:
+            return self._load(folder)
+        except (BundleError, BackendError) as error:
+            if self.model is not None or folder == DEFAULT_MODEL.resolve():
+                raise
+            say(f"the model in use is of no use: {error}")
+        from .installed import Installed
+
+        for model in Installed(default_models()).to_try():
+            if model.folder.resolve() != folder:
+                with suppress(BundleError, BackendError):
+                    return self._load(model.folder)
+        return self._load(DEFAULT_MODEL)
+
+    def wanted_model(self) -> Path:
+        """The folder that is wanted now: another one when a link was pointed elsewhere."""
+        # Path.resolve would raise where links lead in a circle; loading says it better.
+        return Path(os.path.realpath(self.model or model_in_use()))
+
+    def _load(self, folder: Path) -> Classifier:
         return load_classifier(
-            self.model, self.labels, self.target, self.threads, self.threshold, self.species
+            folder, self.labels, self.target, self.threads, self.threshold, self.species
         )
 
 

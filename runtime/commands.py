@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .default import DEFAULT_MODEL
 from .stopping import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -28,15 +27,15 @@ def classify_command(
         ),
     ] = None,
     model: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--model",
             "-m",
             envvar="BIRDEDGE_MODEL",
-            help="A model bundle's folder; the one inside birdedge if not given.",
-            show_default=False,
+            help="A model bundle's folder; what `birdedge sync` brought, or the one inside "
+            "birdedge, if not given.",
         ),
-    ] = DEFAULT_MODEL,
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option("--labels", help="Names to show instead of the bundle's own.")
     ] = None,

@@ -6,6 +6,15 @@ from pathlib import Path
 DEFAULT_MODEL = Path(__file__).parent / "default_model"
 """The model that ships inside birdedge."""
 
+CURRENT = "current"
+"""Of a device's models, the link to the one in use."""
+
+
+def model_in_use() -> Path:
+    """The model that `birdedge sync` brought, where it did; else the one inside."""
+    link = default_models() / CURRENT
+    return link if (link / "manifest.json").is_file() else DEFAULT_MODEL
+
 
 def default_store() -> Path:
     """The user's own folder for sightings."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .default import DEFAULT_MODEL, default_store
+from .default import default_store, model_in_use
 
 doctor = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -22,8 +22,9 @@ def doctor_command(
         ),
     ] = None,
     model: Annotated[
-        Path, typer.Option("--model", "-m", envvar="BIRDEDGE_MODEL", help="A bundle's folder.")
-    ] = DEFAULT_MODEL,
+        Path | None,
+        typer.Option("--model", "-m", envvar="BIRDEDGE_MODEL", help="A bundle's folder."),
+    ] = None,
     store: Annotated[
         Path | None, typer.Option("--store", envvar="BIRDEDGE_STORE", help="Of sightings.")
     ] = None,
@@ -38,7 +39,7 @@ def doctor_command(
     from .errors import one_line
 
     failed = False
-    for finding in examine(Patient(model, camera, store or default_store())):
+    for finding in examine(Patient(model or model_in_use(), camera, store or default_store())):
         failed |= finding.state == "failure"
         if as_json:
             typer.echo(json.dumps(vars(finding), ensure_ascii=False))

@@ -25,10 +25,9 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .bundle import MANIFEST, ModelBundle, read_manifest, sha256
-from .default import DEFAULT_MODEL
+from .default import CURRENT, DEFAULT_MODEL
 from .errors import BundleError, SyncError
 
-CURRENT = "current"
 STATE = "state.json"
 INSIDE = "inside"
 """What the model inside birdedge is called among those of a folder."""
@@ -117,17 +116,25 @@ class Installed:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def in_use(self) -> Path:
-        """The folder of the model in use."""
-        folder = self.folder / CURRENT
-        return folder if folder.exists() else DEFAULT_MODEL
-
     def current(self) -> InstalledModel:
         """The model in use; the one inside birdedge where the link leads nowhere."""
         link = self.folder / CURRENT
         with suppress(OSError, BundleError):
             return self._describe(str(link.readlink()))
         return self._describe(INSIDE)
+
+    def at(self, folder: Path) -> InstalledModel:
+        """The model in a folder of this device."""
+        return self._describe(
+            INSIDE if folder.resolve() == DEFAULT_MODEL.resolve() else folder.name
+        )
+
+    def to_try(self) -> list[InstalledModel]:
+        """What can be loaded, in the order in which it is to be tried: a card may be damaged."""
+        found = [self.current()]
+        with suppress(BundleError):
+            found.append(self._describe(self.state().previous or INSIDE))
+        return [*dict.fromkeys((*found, self._describe(INSIDE)))]
 
     def models(self) -> list[InstalledModel]:
         """All that can be used, by name; the one inside birdedge first."""
@@ -203,6 +210,23 @@ class Installed:
             state.previous = None
         return before
 
+    def unblock(self, wanted: str) -> Blocked:
+        """Let a model come again that proved bad here, by its id or the beginning of its digest.
+
+        Raises:
+            SyncError: none or several such are blocked.
+        """
+        with self.changing() as state:
+            found = [
+                digest
+                for digest, blocked in state.blocked.items()
+                if wanted == blocked.model or (len(wanted) >= 4 and digest.startswith(wanted))
+            ]
+            if len(found) != 1:
+                names = ", ".join(blocked.model for blocked in state.blocked.values()) or "none"
+                raise SyncError(f"{wanted!r} is not one of those that are blocked: {names}")
+            return state.blocked.pop(found[0])
+
     def block(self, digest: str, model: str, reason: str) -> None:
         """Take a model never again, unless somebody asks for it."""
         with self.changing() as state:
@@ -239,6 +263,10 @@ class Installed:
     def tidy(self) -> None:
         """Keep the model in use and the one before it; delete others and what is half done."""
         keep = {self.current().name, self.state().previous}
+        digests = {model.digest[:12] for model in self.models() if model.name in (*keep, INSIDE)}
+        for health in self.folder.glob("health-*.json"):
+            if health.stem.removeprefix("health-") not in digests:
+                health.unlink(missing_ok=True)
         for place in self.folder.iterdir() if self.folder.is_dir() else ():
             if place.is_symlink() or not place.is_dir():
                 continue

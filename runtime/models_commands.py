@@ -1,20 +1,33 @@
 """`birdedge models`; nothing heavy is imported until one of its commands runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .default import DEFAULT_MODEL
+from .default import default_models, model_in_use
+
+if TYPE_CHECKING:
+    from .installed import Installed
 
 models = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
-_MODEL_HELP = "A model bundle's folder; the one inside birdedge if not given."
+_MODEL_HELP = "A model bundle's folder; the one in use if not given."
+
+_Models = Annotated[
+    Path | None,
+    typer.Option(
+        "--models",
+        envvar="BIRDEDGE_MODELS",
+        metavar="DIR",
+        help="Where `birdedge sync` keeps models; a user's own folder if not given.",
+    ),
+]
 
 
 @models.callback()
 def _models() -> None:
-    """Look at, check and import model bundles."""
+    """Look at, check and import model bundles; choose among those that sync brought."""
 
 
 @models.command(name="import")
@@ -81,28 +94,89 @@ def list_command(
         typer.Argument(metavar="[FOLDER]...", help="Where to look; here if not given."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    models: _Models = None,
 ) -> None:
-    """List the bundle inside birdedge and those in some folders.
+    """List the bundle inside birdedge, those that sync brought, and those in some folders.
 
     Exit code 1 if one of them cannot be used.
     """
     from .bundle_report import print_bundles
     from .listing import find_bundles
 
-    found = find_bundles(folders or [Path()])
-    raise typer.Exit(0 if print_bundles(found, as_json) else 1)
+    installed = _installed(models)
+    brought = [model.folder for model in installed.models()]
+    found = find_bundles([*brought, *(folders or [Path()])])
+    ok = print_bundles(found, as_json, installed.current().folder.resolve())
+    for blocked in installed.state().blocked.values():
+        typer.echo(f"birdedge: {blocked.model} is blocked: {blocked.reason}", err=True)
+    raise typer.Exit(0 if ok else 1)
+
+
+@models.command()
+def use(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="Its id or folder's name in `models list`, or inside."
+        ),
+    ],
+    models: _Models = None,
+) -> None:
+    """Put a model that sync brought to use, or the one inside birdedge.
+
+    A running `birdedge classify --camera` changes over; `birdedge models pin` keeps it.
+    """
+    from .bundle import ModelBundle
+
+    installed = _installed(models)
+    chosen = installed.find(model)
+    ModelBundle.load(chosen.folder)
+    installed.use(chosen.name)
+    typer.echo(chosen.model)
+
+
+@models.command()
+def rollback(
+    reason: Annotated[
+        str, typer.Option("--reason", help="What is remembered of it.")
+    ] = "somebody put it back",
+    models: _Models = None,
+) -> None:
+    """Go back to the model before, and never take the one in use again."""
+    typer.echo(_installed(models).roll_back(reason).model)
+
+
+@models.command()
+def pin(
+    off: Annotated[bool, typer.Option("--off", help="Let sync change it again.")] = False,
+    models: _Models = None,
+) -> None:
+    """Keep the model in use, whatever is published."""
+    installed = _installed(models)
+    with installed.changing() as state:
+        state.pinned = not off
+    typer.echo(f"{installed.current().model} {'may change' if off else 'stays'}")
+
+
+@models.command()
+def unblock(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Its id.")],
+    models: _Models = None,
+) -> None:
+    """Let a model come again that proved bad here."""
+    typer.echo(_installed(models).unblock(model).model)
 
 
 @models.command()
 def info(
-    model: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = DEFAULT_MODEL,
+    model: Annotated[Path | None, typer.Argument(metavar="[BUNDLE]", help=_MODEL_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The manifest as JSON.")] = False,
 ) -> None:
     """Say what a bundle holds."""
     from .bundle import ModelBundle
     from .bundle_report import print_info
 
-    bundle = ModelBundle.load(model)
+    bundle = ModelBundle.load(model or model_in_use())
     if as_json:
         typer.echo(bundle.manifest.model_dump_json(indent=2, exclude_none=True))
     else:
@@ -111,7 +185,7 @@ def info(
 
 @models.command()
 def verify(
-    model: Annotated[Path, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = DEFAULT_MODEL,
+    model: Annotated[Path | None, typer.Argument(metavar="[BUNDLE]", help=_MODEL_HELP)] = None,
     threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
 ) -> None:
     """Check every file, and run each target's self-test on this machine.
@@ -121,4 +195,10 @@ def verify(
     from .bundle import ModelBundle
     from .bundle_report import verify_targets
 
-    raise typer.Exit(0 if verify_targets(ModelBundle.load(model), threads) else 1)
+    raise typer.Exit(0 if verify_targets(ModelBundle.load(model or model_in_use()), threads) else 1)
+
+
+def _installed(folder: Path | None) -> "Installed":
+    from .installed import Installed
+
+    return Installed(folder or default_models())

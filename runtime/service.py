@@ -13,18 +13,22 @@ from pathlib import Path
 from .errors import ServiceError
 
 UNIT = "birdedge.service"
+SYNC, TIMER = "birdedge-sync.service", "birdedge-sync.timer"
 
-_NAMES = re.compile(r"BIRDEDGE_[A-Z_]+")
+_SYNC_FROM = "BIRDEDGE_SYNC_FROM"
+
+_NAMES = re.compile(r"BIRDEDGE_[A-Z_]+|GOOGLE_APPLICATION_CREDENTIALS|(https?|no)_proxy")
 
 
-def unit(program: Path | None = None, user: str | None = None) -> str:
-    """The unit's text.
+def unit(program: Path | None = None, user: str | None = None, name: str = UNIT) -> str:
+    """The text of a unit.
 
     Args:
         program: the command to run; this one if not given.
         user: whose rights it has; who called `sudo`, or is here, if not given.
+        name: of the unit: that which watches, that which syncs, or its timer.
     """
-    text = (resources.files("birdedge") / "deploy" / "systemd" / UNIT).read_text(encoding="utf-8")
+    text = (resources.files("birdedge") / "deploy" / "systemd" / name).read_text(encoding="utf-8")
     program = program or _this_program()
     user = user or os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
     return text.replace("@BIRDEDGE@", str(program)).replace("@USER@", user)
@@ -43,6 +47,8 @@ def settings(values: Mapping[str, str]) -> str:
             raise ServiceError(
                 "a service keeps its sightings in /var/lib/birdedge, which is its own"
             )
+        if name == "BIRDEDGE_MODELS":
+            raise ServiceError("a service keeps its models in /var/lib/birdedge/models")
         if not value.isprintable():
             raise ServiceError(f"{name} holds a line break or another control character")
     escaped = str.maketrans({"\\": "\\\\", '"': '\\"', "$": "\\$", "`": "\\`"})
@@ -52,7 +58,8 @@ def settings(values: Mapping[str, str]) -> str:
 def install(camera: str, values: Mapping[str, str], root: Path = Path("/")) -> None:
     """Write unit and settings, and start the service now and at each start of the machine.
 
-    Settings that are there already and not given stay.
+    Settings that are there already and not given stay. Where ``BIRDEDGE_SYNC_FROM`` is among them,
+    a timer brings new models, too.
 
     Args:
         camera: what it watches.
@@ -70,7 +77,10 @@ def install(camera: str, values: Mapping[str, str], root: Path = Path("/")) -> N
         text = _other_lines(file, values) + given
         folder.mkdir(parents=True, exist_ok=True)
         _write(file, text, mode=0o600)
-        _write(root / "etc" / "systemd" / "system" / UNIT, unit(), mode=0o644)
+        syncs = any(line.startswith(f"{_SYNC_FROM}=") for line in text.splitlines())
+        units = (UNIT, SYNC, TIMER) if syncs else (UNIT,)
+        for name in units:
+            _write(root / "etc" / "systemd" / "system" / name, unit(name=name), mode=0o644)
     except PermissionError as error:
         raise ServiceError(
             f"{error.filename} is root's; `sudo {_this_program()} service install ...` may write it"
@@ -82,6 +92,8 @@ def install(camera: str, values: Mapping[str, str], root: Path = Path("/")) -> N
         _systemctl("enable", UNIT)
         # It is ready when the camera gives a frame, which is not waited for.
         _systemctl("restart", "--no-block", UNIT)
+        if syncs:
+            _systemctl("enable", "--now", TIMER)
 
 
 def status() -> dict[str, str]:

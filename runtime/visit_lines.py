@@ -20,18 +20,17 @@ class VisitPrinter(Protocol):
 class VisitJson:
     """One JSON object a visit; see `as_line`."""
 
-    def __init__(self, model_version: str, top_k: int) -> None:
-        self._model_version = model_version
+    def __init__(self, top_k: int) -> None:
         self._top_k = top_k
 
     def add(self, visit: Visit) -> None:
         """Write one line."""
-        line = as_line(visit, self._model_version, self._top_k)
+        line = as_line(visit, self._top_k)
         sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
         sys.stdout.flush()
 
 
-def as_line(visit: Visit, model_version: str, top_k: int) -> dict[str, Any]:
+def as_line(visit: Visit, top_k: int) -> dict[str, Any]:
     """A visit for programs, with the keys that pictures have.
 
     ``seconds`` is when it began, since the source did. A visit adds ``id``, ``start``, ``end`` (in
@@ -51,7 +50,7 @@ def as_line(visit: Visit, model_version: str, top_k: int) -> dict[str, Any]:
     }
     if visit.unweighted.answer != visit.prediction.answer:
         line["unweighted"] = visit.unweighted.name
-    return line | {"model_version": model_version}
+    return line | {"model_version": visit.model_id}
 
 
 class VisitLines:

@@ -80,6 +80,7 @@ class Visit:
         seconds: from then until it was last seen, by a clock that nobody sets.
         prediction: of all votes together.
         unweighted: the same without regard to what occurs here.
+        model_id: of the bundle whose model named it.
         votes: views that were classified.
         best: the view that shows it best.
         ended: whether the bird has left.
@@ -92,6 +93,7 @@ class Visit:
     seconds: float
     prediction: Prediction
     unweighted: Prediction
+    model_id: str
     votes: int
     best: View
     ended: bool
@@ -107,9 +109,12 @@ class Ballot:
 
     Unlike a mean of probabilities, that lets one clear view outweigh several undecided ones.
 
+    Attributes:
+        classifier: what names all the views.
+
     Args:
         frame: the first that shows it.
-        classifier: what named the views.
+        classifier: what names all the views.
     """
 
     def __init__(self, frame: Frame, classifier: Classifier) -> None:
@@ -119,7 +124,7 @@ class Ballot:
         self._source = frame.source
         self._start = frame.captured_at
         self._from = self._until = frame.seconds
-        self._classifier = classifier
+        self.classifier = classifier
         self._weights = classifier.weights and classifier.weights(frame.captured_at)
         self._sum: NDArray[np.float64] | None = None
         self._total = 0.0
@@ -165,7 +170,7 @@ class Ballot:
         return self._prediction().probability
 
     def absorb(self, other: "Ballot") -> None:
-        """Count the votes on what turned out to be the same bird, seen later."""
+        """Count the votes on what turned out to be the same bird, seen later by the same model."""
         if other._sum is None or self._sum is None:
             return
         self._sum = self._sum + other._sum
@@ -181,13 +186,14 @@ class Ballot:
         assert self._best is not None
         return Visit(
             self._id, self._source, self._start, self._from, self._until - self._from,
-            self._prediction(), self._prediction(weighted=False), self.votes, self._best, ended,
+            self._prediction(), self._prediction(weighted=False),
+            self.classifier.bundle.manifest.id, self.votes, self._best, ended,
         )  # fmt: skip
 
     def _prediction(self, *, weighted: bool = True) -> Prediction:
         assert self._sum is not None
         mean = (self._sum / self._total).astype(np.float32)
-        return self._classifier.decide(mean, self._weights if weighted else None)
+        return self.classifier.decide(mean, self._weights if weighted else None)
 
     def _keep_if_best(self, view: View, logits: NDArray[np.float32], quality: float) -> None:
         """Keep the view for the picture, if it is good and shows what the bird is taken for.
@@ -195,7 +201,7 @@ class Ballot:
         The surer the model is of it, the better the bird is framed: sharp edges behind a bird that
         is cut in half would be sharp, too.
         """
-        says = self._classifier.decide(logits, self._weights).answer
+        says = self.classifier.decide(logits, self._weights).answer
         agrees = says is not None and says.label == self._leader
         quality *= says.probability if says is not None and agrees else 0.05
         if self._best is None or quality > self._best_quality:

@@ -10,8 +10,13 @@ from PIL import Image
 
 from .classify import ClassifyOptions, save_picture
 from .cooling import cooled
+from .default import default_models
 from .errors import BirdedgeError
+from .installed import Installed
+from .live import LiveClassifier
 from .notify import Notifier
+from .overseer import Overseer
+from .probation import count_start
 from .sightings.pictures import Budget
 from .sightings.recorder import Recorder
 from .sources import Frame, Lost
@@ -27,17 +32,20 @@ from .watcher import Watcher
 def watch(options: ClassifyOptions) -> int:
     """Name the birds that visit a camera; returns 0, or 130 after Ctrl-C.
 
-    At a signal the visits under way are ended and kept.
+    At a signal the visits under way are ended and kept. Where the model is a link that is pointed
+    elsewhere meanwhile, the birds that come from then on are named by the other model.
 
     Raises:
         BirdedgeError: the model, the camera or the store is of no use.
     """
     assert options.camera is not None and options.find_regions is not None
     tell_what_is_logged()
-    classifier = options.load_classifier()
-    model_id = classifier.bundle.manifest.id
+    installed = _installed(options)
+    if installed is not None:
+        count_start(installed)
+    classifier = LiveClassifier(options.load_classifier, options.wanted_model)
     printer: VisitPrinter = (
-        VisitJson(model_id, options.top_k)
+        VisitJson(options.top_k)
         if options.as_json
         else VisitLines(options.top_k, by_clock=not is_recording(options.camera))
     )
@@ -49,10 +57,16 @@ def watch(options: ClassifyOptions) -> int:
         )
         # Nothing is begun for a camera that is not there.
         first = [moment for moment in _up_to(1, moments) if isinstance(moment, Frame)]
-        told = _told(options, model_id, closing_)
+        told = _told(options, closing_)
         count = 0
-        watcher = Watcher(classifier, options.find_regions)
         watched: Iterator[Frame | Lost] = _up_to(options.frames, chain(first, moments))
+        watcher = Watcher(classifier.now, options.find_regions)
+        if installed is not None:
+            overseer = Overseer(installed, classifier.now)
+            closing_.callback(overseer.close)
+            told.append(overseer)
+            watched = overseer.watched(watched)
+            watcher = Watcher(classifier.now, options.find_regions, inferred=overseer.inferred)
         if not is_recording(options.camera):
             watched = _supervised(cooled(watched), lambda: count)
         for visit in watcher.visits(watched):
@@ -64,6 +78,14 @@ def watch(options: ClassifyOptions) -> int:
                 if options.save_frames is not None:
                     _save(visit, options.save_frames, count)
     return INTERRUPTED if stop.by == signal.SIGINT else 0
+
+
+def _installed(options: ClassifyOptions) -> Installed | None:
+    """The device's models, if sync chooses among them and what is watched is no recording."""
+    assert options.camera is not None
+    installed = Installed(default_models())
+    chosen = options.model is None and installed.folder.is_dir()
+    return installed if chosen and not is_recording(options.camera) else None
 
 
 def _save(visit: Visit, folder: Path, number: int) -> None:
@@ -100,21 +122,21 @@ def _supervised(
     supervisor.stopping()
 
 
-def _told(options: ClassifyOptions, model_id: str, closing_: ExitStack) -> list[Notifier]:
+def _told(options: ClassifyOptions, closing_: ExitStack) -> list[Notifier]:
     """Who is told of visits: the store, a broker, webhooks; each is closed at the end."""
     told: list[Notifier] = []
     if options.store is not None:
         budget = Budget(int(options.max_gigabytes * 1e9), options.max_days)
-        told.append(Recorder(options.store, model_id, budget))
+        told.append(Recorder(options.store, budget))
         say(f"sightings are kept in {options.store}")
     if options.mqtt is not None:
         from .notify.mqtt import Mqtt
 
-        told.append(Mqtt(options.mqtt, model_id))
+        told.append(Mqtt(options.mqtt))
     for url in options.webhooks:
         from .notify.webhook import Webhook
 
-        told.append(Webhook(url, model_id))
+        told.append(Webhook(url))
     for each in told:
         closing_.callback(each.close)
     return told

@@ -1,6 +1,7 @@
 """Frames to visits: what moves is followed, named while it stays, and told of when it has left."""
 
-from collections.abc import Generator, Iterable
+import time
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -54,13 +55,22 @@ class Watcher:
     """Follows birds through a camera's frames and names each of them once.
 
     Args:
-        classifier: what names them.
+        now: gives what names the birds that come now; each is named to its end by what it began
+            with, for the answers of two models cannot be added up.
         find: where in a frame to look.
         patience: seconds after which a bird that is not seen has left.
+        inferred: told of the seconds that it took to name one view.
     """
 
-    def __init__(self, classifier: Classifier, find: FindRegions, patience: float = 3.0) -> None:
-        self._classifier = classifier
+    def __init__(
+        self,
+        now: Callable[[], Classifier],
+        find: FindRegions,
+        patience: float = 3.0,
+        inferred: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        self._now = now
+        self._inferred = inferred
         self._find = find
         self._tracker = Tracker(patience)
         self._birds: dict[int, _Bird] = {}
@@ -80,8 +90,9 @@ class Watcher:
 
     def _watch(self, frame: Frame) -> Generator[Visit, None, None]:
         moving = self._tracker.update(frame.seconds, list(islice(self._find(frame), _MOST_REGIONS)))
+        classifier = self._now()
         for seen in moving:
-            self._meet(seen, frame)
+            self._meet(seen, frame, classifier)
         height, width = frame.pixels.shape[:2]
         # A camera may change its size, and what it saw before lies elsewhere then.
         sitting = [
@@ -89,25 +100,31 @@ class Watcher:
             for seen in self._may_sit(frame.seconds)
             if seen.region.right <= width and seen.region.bottom <= height
         ]
-        looks = moving + sitting
-        if looks:
-            views = [View.of(frame, seen.region, self._classifier) for seen in looks]
-            answers = self._classifier.logits(np.stack([view.fitted for view in views]))
+        for asked, looks in self._by_classifier(moving + sitting).items():
+            views = [View.of(frame, seen.region, asked) for seen in looks]
+            began = time.perf_counter()
+            answers = asked.logits(np.stack([view.fitted for view in views]))
+            self._inferred((time.perf_counter() - began) / len(views))
             for seen, view, logits in zip(looks, views, answers, strict=True):
                 bird = self._birds[seen.number]
                 if bird.moved == frame.seconds or self._sits(seen.number, logits, frame.seconds):
                     yield from self._vote(bird, view, logits, frame.seconds)
 
-    def _meet(self, seen: Seen, frame: Frame) -> None:
+    def _by_classifier(self, looks: list[Seen]) -> dict[Classifier, list[Seen]]:
+        """One batch for each; there are two while birds stay that came before a change."""
+        batches: dict[Classifier, list[Seen]] = {}
+        for seen in looks:
+            batches.setdefault(self._birds[seen.number].ballot.classifier, []).append(seen)
+        return batches
+
+    def _meet(self, seen: Seen, frame: Frame, classifier: Classifier) -> None:
         bird = self._birds.get(seen.number)
         if bird is None:
-            bird = self._birds[seen.number] = _Bird(self._ballot(frame))
+            bird = self._birds[seen.number] = _Bird(Ballot(frame, classifier))
         elif not seen.sure and bird.newer is None and bird.ballot.decided:
-            bird.newer = self._ballot(frame)
+            # It may turn out to be the same bird, and its votes are added then.
+            bird.newer = Ballot(frame, bird.ballot.classifier)
         bird.moved = frame.seconds
-
-    def _ballot(self, frame: Frame) -> Ballot:
-        return Ballot(frame, self._classifier)
 
     def _vote(
         self, bird: _Bird, view: View, logits: NDArray[np.float32], seconds: float
@@ -141,8 +158,9 @@ class Watcher:
 
     def _sits(self, number: int, logits: NDArray[np.float32], seconds: float) -> bool:
         """Whether what the model sees there is the bird that was."""
-        seen = self._classifier.decide(logits)
-        if seen.species != self._birds[number].ballot.leader or seen.probability < _STILL_SURE:
+        ballot = self._birds[number].ballot
+        seen = ballot.classifier.decide(logits)
+        if seen.species != ballot.leader or seen.probability < _STILL_SURE:
             return False
         self._tracker.still(number, seconds)
         return True

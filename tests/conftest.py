@@ -80,9 +80,9 @@ def network() -> Callable[..., Path]:
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelBundle]:
     """Make a bundle of a network drawn to order, with labels of one's own."""
 
-    def make(names: Sequence[str] = NAMES, **network: Any) -> ModelBundle:
+    def make(names: Sequence[str] = NAMES, id_: str = "colours", **network: Any) -> ModelBundle:
         folder = tmp_path_factory.mktemp("bundle")
-        model = write_network(folder / "colours.onnx", **network)
+        model = write_network(folder / f"{id_}.onnx", **network)
         labels = folder / "labels.txt"
         labels.write_text("\n".join(names) + "\n", encoding="utf-8")
         return ModelBundle.load(import_model(model, labels, folder / "bundle"))

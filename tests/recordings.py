@@ -28,7 +28,7 @@ def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 def record(store: Path, *visits: Visit) -> list[Sighting]:
-    keeping = Recorder(store, "model-1")
+    keeping = Recorder(store)
     for visit in visits:
         keeping.take(visit)
     keeping.close()

@@ -31,6 +31,7 @@ def make_visit(
     side: int = 64,
     id_: str | None = None,
     source: str = "garden",
+    model_id: str = "model-1",
 ) -> Visit:
     first = SPECIES[name or "Blue Jay"]
     others = [label for label in SPECIES.values() if label != first]
@@ -40,5 +41,6 @@ def make_visit(
     noise = np.random.default_rng(len(ranked)).integers(0, 255, (side, side, 3), dtype=np.uint8)
     view = View(start, (1280, 720), Region(320, 180, 640, 500), noise, noise)
     return Visit(
-        id_ or uuid4().hex, source, start, 0.0, seconds, prediction, prediction, 9, view, ended
-    )
+        id_ or uuid4().hex, source, start, 0.0, seconds, prediction, prediction, model_id, 9, view,
+        ended,
+    )  # fmt: skip

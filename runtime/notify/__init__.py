@@ -16,7 +16,7 @@ class Notifier(Protocol):
         """Tell what still can be told within seconds, and stop."""
 
 
-def event(visit: Visit, model_id: str) -> dict[str, Any]:
+def event(visit: Visit) -> dict[str, Any]:
     """A visit as it is told: the keys of `birdedge classify --json`, and its ``type``."""
     kind: Literal["new", "end"] = "end" if visit.ended else "new"
     answer = visit.prediction.answer
@@ -24,5 +24,5 @@ def event(visit: Visit, model_id: str) -> dict[str, Any]:
         "type": kind,
         "common_name": visit.prediction.name,
         "scientific_name": answer.label.scientific_name if answer else None,
-        **as_line(visit, model_id, top_k=3),
+        **as_line(visit, top_k=3),
     }

@@ -41,13 +41,12 @@ class Mqtt:
     Args:
         url: ``mqtt://user:password@host:1883/prefix``, or ``mqtts`` with TLS; the prefix is
             ``birdedge`` if not given.
-        model_id: of the bundle that names the birds.
 
     Raises:
         NotifyError: it is no such address.
     """
 
-    def __init__(self, url: str, model_id: str) -> None:
+    def __init__(self, url: str) -> None:
         try:
             parts = urlsplit(url)
             port = parts.port or _PORTS[parts.scheme]
@@ -61,7 +60,6 @@ class Mqtt:
                 "mqtts://user:password@host:8883/prefix, would be"
             ) from error
         self._name = without_credentials(url)
-        self._model_id = model_id
         self._prefix = unquote(parts.path).strip("/") or "birdedge"
         self._present: set[str] = set()
         self._told_full = False
@@ -86,7 +84,7 @@ class Mqtt:
 
     def take(self, visit: Visit) -> None:
         """Publish a visit; while the broker is away, it waits, and the last one's picture."""
-        told = json.dumps(event(visit, self._model_id), ensure_ascii=False)
+        told = json.dumps(event(visit), ensure_ascii=False)
         with self._lock:
             if visit.ended:
                 self._present.discard(visit.id)
@@ -160,7 +158,6 @@ class Mqtt:
                 "identifiers": [f"birdedge_{node}"],
                 "name": f"Birds ({self._prefix})" if self._prefix != "birdedge" else "Birds",
                 "manufacturer": "birdedge",
-                "model": self._model_id,
             },
         }
         entities: dict[str, tuple[str, dict[str, Any]]] = {

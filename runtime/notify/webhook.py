@@ -53,13 +53,12 @@ class Webhook:
 
     Args:
         url: ``http(s)://user:password@host/path``.
-        model_id: of the bundle that names the birds.
 
     Raises:
         NotifyError: it is no such address.
     """
 
-    def __init__(self, url: str, model_id: str) -> None:
+    def __init__(self, url: str) -> None:
         parts = _parts(url)
         if parts is None:
             shown = without_credentials(url)
@@ -72,7 +71,6 @@ class Webhook:
             self._headers["Authorization"] = f"Basic {b64encode(secret.encode()).decode()}"
         host = parts.netloc.rpartition("@")[2]
         self._url = urlunsplit(parts._replace(netloc=host))
-        self._model_id = model_id
         self._waiting: deque[bytes] = deque()
         self._changed = threading.Condition()
         self._closed = threading.Event()
@@ -84,7 +82,7 @@ class Webhook:
         """Post a visit that has ended."""
         if not visit.ended:
             return
-        content = json.dumps(event(visit, self._model_id), ensure_ascii=False).encode()
+        content = json.dumps(event(visit), ensure_ascii=False).encode()
         with self._changed:
             self._waiting.append(content)
             if len(self._waiting) > _WAITING:

@@ -61,16 +61,14 @@ class Recorder:
 
     Args:
         store: the store's folder; made if it is not there.
-        model_id: of the bundle that names the birds.
         budget: what pictures may take; the default one if not given.
 
     Raises:
         StoreError: the folder cannot be written to, or is of a later birdedge.
     """
 
-    def __init__(self, store: Path, model_id: str, budget: Budget | None = None) -> None:
+    def __init__(self, store: Path, budget: Budget | None = None) -> None:
         self._store = store
-        self._model_id = model_id
         self._budget = budget or Budget()
         self._queue: queue.Queue[tuple[Sighting, bytes | None] | None] = queue.Queue(
             _PICTURES_WAITING
@@ -89,7 +87,7 @@ class Recorder:
         try:
             # As JPEG it is a twentieth of what it is, and many may have to wait.
             picture = encoded(visit.best.pixels) if visit.ended else None
-            self._queue.put_nowait((sighting_of(visit, self._model_id), picture))
+            self._queue.put_nowait((sighting_of(visit), picture))
         except queue.Full:  # the card hangs
             self._tell("the store does not answer; a sighting is lost")
         # Whatever goes wrong with one visit, the others are to be kept, and watching goes on.
@@ -244,7 +242,7 @@ class Recorder:
             _log.error("%s", line)
 
 
-def sighting_of(visit: Visit, model_id: str) -> Sighting:
+def sighting_of(visit: Visit) -> Sighting:
     """What is kept of a visit."""
     answer, unweighted = visit.prediction.answer, visit.unweighted.answer
     others = [other for other in visit.prediction.ranked if not answer or other != answer]
@@ -258,7 +256,7 @@ def sighting_of(visit: Visit, model_id: str) -> Sighting:
         runners_up=tuple(_guess(other) for other in others[:_RUNNERS_UP]),
         ebird_code=answer.label.ebird_code if answer else None,
         votes=visit.votes,
-        model_id=model_id,
+        model_id=visit.model_id,
         box=visit.best.box,
         pictured_at=visit.best.captured_at,
         ended=visit.ended,

@@ -151,7 +151,7 @@ def test_a_camera_that_falls_silent_is_not_waited_for(
 def test_the_store_is_read(
     look: Callable[..., dict[str, list[Finding]]], tmp_path: Path, visit: Callable
 ) -> None:
-    recorder = Recorder(tmp_path / "store", "model-1")
+    recorder = Recorder(tmp_path / "store")
     recorder.take(visit())
     recorder.close()
     assert look()["store"][0].detail.endswith("store, 1 sightings")

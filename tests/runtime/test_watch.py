@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -220,6 +221,49 @@ def test_ctrl_c_ends_the_visit_under_way_and_keeps_it(
     assert sighting["id"] == visit["id"]
     (crop,) = (tmp_path / "crops").iterdir()
     assert crop.name.endswith("-Blue_Jay.jpg")
+
+
+@pytest.mark.slow
+def test_another_model_takes_over_while_a_bird_is_there_and_names_the_next_one(
+    birdedge: Birdedge,
+    watching: Callable[..., subprocess.Popen[str]],
+    mjpeg: SwitchOn,
+    jpegs: list[bytes],
+    default_model: Path,
+    tmp_path: Path,
+) -> None:
+    """A link is pointed elsewhere while the jay sits; the goldfinch comes seven seconds later."""
+    other = tmp_path / "other"
+    shutil.copytree(default_model, other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    before = manifest["id"]
+    (other / "manifest.json").write_text(json.dumps(manifest | {"id": "another-one"}))
+    link, draft = tmp_path / "current", tmp_path / "draft"
+    link.symlink_to(default_model)
+    draft.symlink_to(other)
+    start = time.monotonic() + 6.0
+
+    def now() -> float:
+        return time.monotonic() - start
+
+    camera = mjpeg(sees=lambda: jpegs[min(max(int(now() * FPS), 0), len(jpegs) - 1)])
+    process = watching("--camera", camera.url, "--model", link, "--json", "--store", "store")
+    time.sleep(4.0 - now())
+    draft.rename(link)
+    time.sleep(20.0 - now())
+    os.kill(process.pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+
+    assert process.returncode == 0, err
+    assert "another-one names the birds from now on" in err
+    visits = [json.loads(line) for line in out.splitlines()]
+    assert [(visit["prediction"], visit["model_version"]) for visit in visits] == [
+        ("Cyanocitta cristata (Blue Jay)", before),
+        ("Spinus tristis (American Goldfinch)", "another-one"),
+    ]
+    assert visits[0]["votes"] > 10
+    kept = seen(birdedge, tmp_path / "store")
+    assert [sighting["model_id"] for sighting in kept] == [before, "another-one"]
 
 
 @pytest.mark.slow

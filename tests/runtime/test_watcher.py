@@ -1,6 +1,6 @@
 """A bird that stays is named once, by all its views; colours stand for species here."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -21,14 +21,25 @@ Birds = dict[Region, str]
 """Which colour moves where, in one frame."""
 LOST: Birds = {Region(0, 0, 0, 0): "lost"}
 """No frame: the camera is lost."""
+NO_CHANGES: Mapping[int, Classifier] = {}
 
 
 @pytest.fixture
 def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
     """Visits that come of birds frame by frame, ten frames a second; gray where none is."""
 
-    def run(scenes: Sequence[Birds], classifier: Classifier = classifier) -> list[Visit]:
+    def run(
+        scenes: Sequence[Birds],
+        classifier: Classifier = classifier,
+        changes: Mapping[int, Classifier] = NO_CHANGES,
+    ) -> list[Visit]:
         moving: list[Birds] = []
+
+        def now() -> Classifier:
+            """At each of these frames another one takes over."""
+            nonlocal classifier
+            classifier = changes.get(len(moving) - 1, classifier)
+            return classifier
 
         def moments() -> Iterator[Frame | Lost]:
             for number, birds in enumerate(scenes):
@@ -46,7 +57,7 @@ def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
                 taken = START + timedelta(seconds=seconds)
                 yield Frame(pixels, taken, "garden", number, seconds)
 
-        watcher = Watcher(classifier, lambda frame: list(moving[frame.number]))
+        watcher = Watcher(now, lambda frame: list(moving[frame.number]))
         return list(watcher.visits(moments()))
 
     return run
@@ -194,6 +205,67 @@ def test_what_occurs_there_is_minded_and_what_was_seen_is_kept(
     assert asked == [START]
 
 
+@pytest.fixture(scope="module")
+def other(make_bundle: Callable[..., ModelBundle]) -> Iterator[Classifier]:
+    """A model with five species, and another input size; what is red is none of the first's."""
+    species = ["Pica pica", "Parus major", "Turdus merula", "Picus viridis", "Regulus regulus"]
+    weights = np.zeros((3, 5), np.float32)
+    weights[[0, 1, 2], [4, 3, 2]] = 4.0
+    other = Classifier(make_bundle(species, "other", weights=weights, size=48), threads=1)
+    yield other
+    other.close()
+
+
+def test_a_bird_that_stays_is_named_by_the_model_that_it_came_to_and_the_next_by_the_other(
+    watch: Callable[..., list[Visit]], other: Classifier
+) -> None:
+    visits = watch([{LEFT: RED}] * 20 + [{}] * 40 + [{RIGHT: RED}] * 20, changes={10: other})
+
+    assert [(v.prediction.name, v.model_id, v.ended, v.votes) for v in visits] == [
+        ("Northern Cardinal", "colours", False, 3),
+        ("Northern Cardinal", "colours", True, 20),
+        ("Regulus regulus", "other", False, 3),
+        ("Regulus regulus", "other", True, 20),
+    ]
+    assert [len(v.prediction.ranked) for v in visits] == [3, 3, 5, 5]
+    assert [v.best.fitted.shape for v in visits[1::2]] == [(32, 32, 3), (48, 48, 3)]
+
+
+def test_while_a_model_changes_two_birds_at_once_are_named_by_one_each(
+    watch: Callable[..., list[Visit]], other: Classifier
+) -> None:
+    both = {LEFT: RED, RIGHT: BLUE}
+    visits = watch([{LEFT: RED}] * 10 + [both] * 10, changes={5: other})
+
+    assert [(v.prediction.name, v.votes) for v in visits if v.ended] == [
+        ("Northern Cardinal", 20),
+        ("Turdus merula", 10),
+    ]
+
+
+def test_a_bird_that_sits_while_the_model_changes_is_looked_for_with_its_own(
+    watch: Callable[..., list[Visit]], other: Classifier
+) -> None:
+    sits = [{LEFT: RED}] * 10 + [{LEFT: f"still {RED}"}] * 100 + [{LEFT: RED}] * 10
+    visits = [v for v in watch(sits, changes={50: other}) if v.ended]
+
+    assert [(v.prediction.name, v.seconds) for v in visits] == [
+        ("Northern Cardinal", pytest.approx(11.9))
+    ]
+
+
+@pytest.mark.parametrize(("color", "names"), [(RED, 1), (BLUE, 2)])
+def test_who_may_have_taken_a_place_while_the_model_changes_is_judged_by_one(
+    watch: Callable[..., list[Visit]], other: Classifier, color: str, names: int
+) -> None:
+    near = Region(60, 40, 140, 120)
+    scenes = [{LEFT: RED}] * 20 + [{}] * 10 + [{near: color}] * 20
+    visits = [v for v in watch(scenes, changes={25: other}) if v.ended]
+
+    assert [v.prediction.name for v in visits] == ["Northern Cardinal", "Indigo Bunting"][:names]
+    assert sum(v.votes for v in visits) == 40
+
+
 def test_a_clock_that_is_set_meanwhile_changes_no_duration(classifier: Classifier) -> None:
     def frames() -> Iterator[Frame]:
         for number in range(10):
@@ -201,7 +273,7 @@ def test_a_clock_that_is_set_meanwhile_changes_no_duration(classifier: Classifie
             taken = datetime(year, 1, 1, tzinfo=UTC)
             yield Frame(np.full((160, 320, 3), 200, np.uint8), taken, "g", number, number / 10)
 
-    visit = list(Watcher(classifier, lambda _: [LEFT]).visits(frames()))[-1]
+    visit = list(Watcher(lambda: classifier, lambda _: [LEFT]).visits(frames()))[-1]
 
     assert visit.start == datetime(2027, 1, 1, tzinfo=UTC)
     assert visit.end == visit.start + timedelta(seconds=0.9)
@@ -218,7 +290,7 @@ def test_a_camera_that_changes_its_size_is_watched_on(classifier: Classifier) ->
             taken = START + timedelta(seconds=number / 10)
             yield Frame(pixels, taken, "garden", number, number / 10)
 
-    watcher = Watcher(classifier, lambda frame: [RIGHT] if frame.number < 10 else [])
+    watcher = Watcher(lambda: classifier, lambda frame: [RIGHT] if frame.number < 10 else [])
     visits = list(watcher.visits(frames()))
 
     assert [visit.ended for visit in visits] == [False, True]

@@ -113,7 +113,7 @@ def listener(broker: Broker) -> Iterator[Listener]:
 def test_a_visit_is_told_when_it_is_decided_and_when_it_has_ended(
     broker: Broker, listener: Listener, visit: MakeVisit
 ) -> None:
-    teller = Mqtt(broker.url, "model-1")
+    teller = Mqtt(broker.url)
     listener.wait_for("garden/birds/present")
     teller.take(visit("Blue Jay", ended=False, id_="a" * 32))
     teller.take(visit("Blue Jay", seconds=30.0, id_="a" * 32))
@@ -127,6 +127,7 @@ def test_a_visit_is_told_when_it_is_decided_and_when_it_has_ended(
     ]  # fmt: skip
     assert events[1]["prediction"] == "Cyanocitta cristata (Blue Jay)"
     assert events[1]["common_name"] == "Blue Jay"
+    assert events[1]["model_version"] == "model-1"
     assert listener.payloads("garden/birds/available") == [b"online", b"offline"]
     assert listener.payloads("garden/birds/present")[:3] == [b"OFF", b"ON", b"OFF"]
     (last,) = listener.payloads("garden/birds/last")
@@ -136,7 +137,7 @@ def test_a_visit_is_told_when_it_is_decided_and_when_it_has_ended(
 
 
 def test_home_assistant_finds_it_whenever_it_comes(broker: Broker, visit: MakeVisit) -> None:
-    teller = Mqtt(broker.url, "model-1")
+    teller = Mqtt(broker.url)
     teller.take(visit())
     late = Listener(broker)
     (config,) = late.wait_for("homeassistant/sensor/garden_birds/last/config")
@@ -155,7 +156,7 @@ def test_home_assistant_finds_it_whenever_it_comes(broker: Broker, visit: MakeVi
 def test_what_happened_while_the_broker_was_away_is_told_when_it_is_back(
     broker: Broker, visit: MakeVisit, caplog: pytest.LogCaptureFixture
 ) -> None:
-    teller = Mqtt(broker.url, "model-1")
+    teller = Mqtt(broker.url)
     first = Listener(broker)
     first.wait_for("garden/birds/available")
     first.close()
@@ -178,7 +179,7 @@ def test_what_happened_while_the_broker_was_away_is_told_when_it_is_back(
 
 def test_a_broker_that_is_not_there_yet_is_waited_for(tmp_path: Path, visit: MakeVisit) -> None:
     broker = Broker(tmp_path)
-    teller = Mqtt(broker.url, "model-1")
+    teller = Mqtt(broker.url)
     teller.take(visit())
     time.sleep(0.5)
     broker.start()
@@ -198,7 +199,7 @@ def test_no_more_wait_than_memory_bears(
 ) -> None:
     monkeypatch.setattr(mqtt, "_WAITING", 10)
     broker = Broker(tmp_path)
-    teller = Mqtt(broker.url, "model-1")
+    teller = Mqtt(broker.url)
     for number in range(50):
         teller.take(visit(id_=f"{number:032}"))
     broker.start()
@@ -217,12 +218,12 @@ def test_no_more_wait_than_memory_bears(
 
 def test_no_bird_is_present_after_a_process_was_killed(broker: Broker, visit: MakeVisit) -> None:
     """Its last word is retained, and was that one was there."""
-    first = Mqtt(broker.url, "model-1")
+    first = Mqtt(broker.url)
     first.take(visit(ended=False))
     listener = Listener(broker)
     listener.wait_for("garden/birds/present")
     first._client.loop_stop()  # as good as dead
-    second = Mqtt(broker.url, "model-1")
+    second = Mqtt(broker.url)
     while listener.payloads("garden/birds/present")[-1] != b"OFF":
         time.sleep(0.05)
     second.close()
@@ -232,7 +233,7 @@ def test_no_bird_is_present_after_a_process_was_killed(broker: Broker, visit: Ma
 def test_a_wrong_password_is_told_without_it(
     broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    teller = Mqtt(broker.url.replace("secret", "guess"), "model-1")
+    teller = Mqtt(broker.url.replace("secret", "guess"))
     end = time.monotonic() + 10
     while "not authorized" not in caplog.text:
         assert time.monotonic() < end
@@ -245,7 +246,7 @@ def test_a_wrong_password_is_told_without_it(
 def test_who_is_killed_is_told_to_be_offline(broker: Broker, listener: Listener) -> None:
     program = (
         "import sys, time; from birdedge.runtime.notify.mqtt import Mqtt; "
-        "Mqtt(sys.argv[1], 'model-1'); time.sleep(60)"
+        "Mqtt(sys.argv[1]); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program, broker.url]) as teller:
         listener.wait_for("garden/birds/available")
@@ -260,4 +261,4 @@ def test_who_is_killed_is_told_to_be_offline(broker: Broker, listener: Listener)
 )
 def test_what_is_no_broker_is_told(url: str) -> None:
     with pytest.raises(NotifyError, match="is no broker; mqtt://host"):
-        Mqtt(url, "model-1")
+        Mqtt(url)

@@ -65,7 +65,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def test_visits_that_have_ended_are_posted(service: Service, visit: MakeVisit) -> None:
-    teller = Webhook(service.url, "model-1")
+    teller = Webhook(service.url)
     teller.take(visit("Mallard", ended=False))
     teller.take(visit("Blue Jay"))
     teller.take(visit(None))
@@ -86,7 +86,7 @@ def test_while_it_is_broken_visits_wait(
 ) -> None:
     monkeypatch.setattr(backoff, "_LONGEST_SECONDS", 0.2)
     service.answer = code
-    teller = Webhook(service.url, "model-1")
+    teller = Webhook(service.url)
     for number in range(5):
         teller.take(visit(id_=f"{number}" * 32))
     wait_until(lambda: len(service.asked) > 3)
@@ -106,7 +106,7 @@ def test_what_it_refuses_is_told_and_left(
 ) -> None:
     """A redirect would make a GET of it, and show the password to another one."""
     service.answer = code
-    teller = Webhook(service.url, "model-1")
+    teller = Webhook(service.url)
     teller.take(visit())
     wait_until(lambda: f"refuses a visit: {code}" in caplog.text)
     service.answer = 200
@@ -124,7 +124,7 @@ def test_no_more_wait_than_memory_bears_and_the_end_is_no_longer_than_seconds(
 ) -> None:
     monkeypatch.setattr(webhook, "_WAITING", 3)
     service.close()
-    teller = Webhook(service.url, "model-1")
+    teller = Webhook(service.url)
     for _ in range(5):
         teller.take(visit())
     start = time.monotonic()
@@ -141,13 +141,13 @@ def test_no_more_wait_than_memory_bears_and_the_end_is_no_longer_than_seconds(
 )
 def test_what_is_no_webhook_is_told(url: str) -> None:
     with pytest.raises(NotifyError, match="is no webhook"):
-        Webhook(url, "model-1")
+        Webhook(url)
 
 
 def test_an_address_that_turns_out_to_be_none_does_not_end_the_telling(
     visit: MakeVisit, caplog: pytest.LogCaptureFixture
 ) -> None:
-    teller = Webhook("http://home..local/", "model-1")
+    teller = Webhook("http://home..local/")
     teller.take(visit())
     teller.take(visit())
     teller.close()

@@ -21,7 +21,7 @@ from birdedge.runtime.sightings.recorder import Recorder
 
 def record(store: Path, told: int) -> None:
     """Record visits for ever; tell each that a reader sees."""
-    keeping = Recorder(store, "model-1")
+    keeping = Recorder(store)
     with closing(sqlite3.connect(store / "sightings.db", timeout=10)) as reader:
         while True:
             visit = make_visit(random.choice(["Blue Jay", "Mallard", None]))

@@ -29,7 +29,7 @@ def export(
     minutes: Callable[[float], datetime],
 ) -> Callable[..., Path]:
     """Two cameras, a bird that a person corrected, one that was none, and an unknown one."""
-    recorder = Recorder(tmp_path / "store", "model-1")
+    recorder = Recorder(tmp_path / "store")
     for number, name in enumerate(["Blue Jay", "Mallard", None, "Blue Jay", "Indigo Bunting"]):
         source = "rtsp://camera/live" if number % 2 else "usb:0"
         recorder.take(visit(name, minutes(number), id_=f"{number}" * 32, source=source))

@@ -19,7 +19,7 @@ Sightings = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def store(tmp_path: Path, visit: Callable[..., Visit], minutes: Callable[..., datetime]) -> Path:
     """Two jays at once and one later, a mallard, one unknown; the next day a bunting."""
-    recorder = Recorder(tmp_path / "store", "model-1")
+    recorder = Recorder(tmp_path / "store")
     for number, (name, start) in enumerate(
         [
             ("Blue Jay", minutes(0)),

@@ -28,7 +28,7 @@ def test_on_a_full_disk_it_waits_says_so_once_and_recovers(
 ) -> None:
     monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.1)
     record(tmp_path, *(visit() for _ in range(40)))
-    keeping = Recorder(tmp_path, "model-1")
+    keeping = Recorder(tmp_path)
     with little_space(most):
         for _ in range(20):
             keeping.take(visit("Mallard"))
@@ -47,7 +47,7 @@ def test_a_full_disk_at_the_start_is_waited_for(
 ) -> None:
     monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.1)
     with little_space(0):
-        keeping = Recorder(tmp_path, "model-1")
+        keeping = Recorder(tmp_path)
         keeping.take(visit())
         time.sleep(0.3)
     wait_until(lambda: (tmp_path / "sightings.db").is_file() and len(kept(tmp_path)) == 1)
@@ -90,13 +90,13 @@ def test_on_a_full_disk_old_pictures_make_room_for_new_sightings(
 
     store = small_disk / "store"
     before = record(store, *(noisy("Blue Jay") for _ in range(60)))
-    keeping = Recorder(store, "model-1") if running else None
+    keeping = Recorder(store) if running else None
     if keeping is not None:
         keeping.take(noisy("Blue Jay"))
         wait_until(lambda: len(kept(store)) == 61)
     fill(small_disk)
     assert shutil.disk_usage(small_disk).free == 0
-    keeping = keeping or Recorder(store, "model-1")
+    keeping = keeping or Recorder(store)
     for _ in range(20):
         keeping.take(noisy("Mallard"))
     keeping.close()

@@ -53,7 +53,7 @@ def test_a_clock_that_jumps_by_a_year_deletes_nothing(
     tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch, years: int
 ) -> None:
     monkeypatch.setattr(recorder, "_PRUNE_SECONDS", 0.0)
-    keeping = Recorder(tmp_path, "model-1", Budget(days=100))
+    keeping = Recorder(tmp_path, Budget(days=100))
     keeping.take(visit(start=datetime.now(UTC)))
     keeping.take(visit(start=datetime.now(UTC)))
     now = time.time

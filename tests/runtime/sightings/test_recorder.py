@@ -52,7 +52,7 @@ def test_unknown_is_kept_too(tmp_path: Path, visit: MakeVisit) -> None:
 def test_a_visit_that_was_decided_is_brought_up_to_date_at_its_end(
     tmp_path: Path, visit: MakeVisit
 ) -> None:
-    keeping = Recorder(tmp_path, "model-1")
+    keeping = Recorder(tmp_path)
     keeping.take(visit("Mallard", seconds=1.0, ended=False, id_="a" * 32))
     wait_until(lambda: len(kept(tmp_path)) == 1)
     (before,) = kept(tmp_path)
@@ -72,7 +72,7 @@ def test_visits_that_go_on_are_written_together(
     commits = []
     write = Recorder._write
     monkeypatch.setattr(Recorder, "_write", lambda self: commits.append(1) or write(self))
-    keeping = Recorder(tmp_path, "model-1")
+    keeping = Recorder(tmp_path)
     for _ in range(20):
         keeping.take(visit(ended=False))
         time.sleep(0.02)
@@ -85,7 +85,7 @@ def test_visits_that_go_on_are_written_together(
 
 
 def test_many_recorders_and_readers_share_a_store(tmp_path: Path, visit: MakeVisit) -> None:
-    keeping = [Recorder(tmp_path, f"model-{number}") for number in range(4)]
+    keeping = [Recorder(tmp_path) for _ in range(4)]
     for _ in range(25):
         for each in keeping:
             each.take(visit())
@@ -148,7 +148,7 @@ def test_a_database_that_is_damaged_while_it_is_open_is_set_aside(
     """As a worn card does it; every ten minutes, all of it is read."""
     monkeypatch.setattr(recorder, "_PRUNE_SECONDS", 0.0)
     record(tmp_path, *(visit() for _ in range(200)))
-    keeping = Recorder(tmp_path, "model-1")
+    keeping = Recorder(tmp_path)
     keeping.take(visit())
     wait_until(lambda: len(kept(tmp_path)) == 201)
     with (tmp_path / "sightings.db").open("r+b") as file:
@@ -168,17 +168,17 @@ def test_a_database_that_is_damaged_while_it_is_open_is_set_aside(
 def test_a_store_where_nothing_may_be_written_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"cannot keep sightings in .*file"):
-        Recorder(tmp_path / "file", "model-1")
+        Recorder(tmp_path / "file")
     (tmp_path / "store" / "sightings.db").mkdir(parents=True)
     with pytest.raises(StoreError, match=r"cannot keep sightings in .*store"):
-        Recorder(tmp_path / "store", "model-1")
+        Recorder(tmp_path / "store")
 
 
 def test_a_store_of_a_later_birdedge_is_refused(tmp_path: Path) -> None:
     with closing(open_database(tmp_path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="later birdedge"):
-        Recorder(tmp_path, "model-1")
+        Recorder(tmp_path)
 
 
 def test_a_store_that_is_taken_away_and_brought_back(
@@ -187,7 +187,7 @@ def test_a_store_that_is_taken_away_and_brought_back(
     """A stick that was pulled out; the next visit finds the folder gone."""
     monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.1)
     store = tmp_path / "stick"
-    keeping = Recorder(store, "model-1")
+    keeping = Recorder(store)
     keeping.take(visit())
     wait_until(lambda: len(kept(store)) == 1)
     shutil.rmtree(store)
@@ -211,7 +211,7 @@ def test_one_visit_that_cannot_be_kept_does_not_hide_the_others(
 def test_a_recorder_that_cannot_write_at_the_end_says_what_is_lost(
     tmp_path: Path, visit: MakeVisit, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keeping = Recorder(tmp_path, "model-1")
+    keeping = Recorder(tmp_path)
     with little_space(0):
         keeping.take(visit())
         keeping.close()
@@ -222,7 +222,7 @@ def test_a_recorder_that_cannot_write_at_the_end_says_what_is_lost(
 
 def test_it_never_stops_the_camera(tmp_path: Path, visit: MakeVisit) -> None:
     """While another process holds the database, taking a visit takes no time."""
-    keeping = Recorder(tmp_path, "model-1")
+    keeping = Recorder(tmp_path)
     with closing(sqlite3.connect(tmp_path / "sightings.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         start = time.monotonic()

@@ -1,0 +1,86 @@
+"""How the service does with a model: how fast, how sure, how long; counted, and kept."""
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+BINS = 10
+"""Of the probability of first answers, from 0 to 1."""
+
+_HEALTH = "health-{}.json"
+
+_STEPS = 40
+_FIRST = 0.0005
+_STEPS_PER_DOUBLING = 4
+"""Latencies are counted in bins, a quarter of a doubling wide, from half a millisecond on."""
+
+
+class Health(BaseModel):
+    """What a service saw with one model.
+
+    Attributes:
+        digest: the model's.
+        frames: that were looked at.
+        latencies: inferences, by how long they took.
+        confidence: visits, by the probability of their first answer, in `BINS` equal bins.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    digest: str
+    frames: int = 0
+    latencies: list[int] = Field(
+        default_factory=lambda: [0] * _STEPS, min_length=_STEPS, max_length=_STEPS
+    )
+    confidence: list[int] = Field(
+        default_factory=lambda: [0] * BINS, min_length=BINS, max_length=BINS
+    )
+
+    def inferred(self, seconds: float) -> None:
+        """Count an inference by how long it took."""
+        step = int(_STEPS_PER_DOUBLING * math.log2(max(seconds, 1e-9) / _FIRST))
+        self.latencies[min(max(step, 0), _STEPS - 1)] += 1
+
+    def saw(self, probability: float) -> None:
+        """Count a visit by the probability of its first answer."""
+        self.confidence[min(int(probability * BINS), BINS - 1)] += 1
+
+    def latency(self) -> float | None:
+        """Median seconds of one inference, to a tenth; none before there was any."""
+        return median_latency(self.latencies)
+
+
+def median_latency(latencies: list[int]) -> float | None:
+    """Median seconds of counted inferences; none where there are none."""
+    total, seen = sum(latencies), 0
+    for step, count in enumerate(latencies):
+        seen += count
+        if count and seen * 2 >= total:
+            return float(_FIRST * 2 ** ((step + 0.5) / _STEPS_PER_DOUBLING))
+    return None
+
+
+def read_health(folder: Path, digest: str) -> Health | None:
+    """What was seen with a model; none if there was nothing, or it is damaged."""
+    try:
+        health = Health.model_validate_json(health_file(folder, digest).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return health if health.digest == digest else None
+
+
+def write_health(folder: Path, health: Health) -> None:
+    """Keep what was seen, if that can be done: it is no reason to stop watching."""
+    path = health_file(folder, health.digest)
+    draft = path.with_name(f".{path.name}")
+    with suppress(OSError):
+        draft.write_text(health.model_dump_json(), encoding="utf-8")
+        os.replace(draft, path)  # noqa: PTH105 - atomic, over an older file
+
+
+def health_file(folder: Path, digest: str) -> Path:
+    """Where a model's health is kept, among a device's models."""
+    return folder / _HEALTH.format(digest[:12])

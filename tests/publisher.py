@@ -1,0 +1,103 @@
+"""A publisher and a device as tests of model sync have them: their own folders, real signatures."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from birdedge.compress.publish.keys import Keys
+from birdedge.compress.publish.publish import Published, manifest_entry, publish
+from birdedge.compress.publish.repository import Repository
+from birdedge.compress.publish.storage import Storage
+from birdedge.compress.publish.storage.folder import FolderStorage
+from birdedge.runtime.bundle import MANIFEST, ModelBundle
+from birdedge.runtime.installed import Installed
+from birdedge.runtime.sync.line import Line
+from birdedge.runtime.sync.locations import locate
+from birdedge.runtime.sync.release import Budget, Release
+from birdedge.runtime.sync.synchronise import Outcome, synchronise
+
+
+class Publisher:
+    """Somebody with all keys, and a repository.
+
+    Args:
+        folder: where keys and, unless a storage is given, the repository lie.
+        channels: to begin with.
+        storage: of the repository.
+        now: when it begins; now if not given.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        channels: tuple[str, ...] = ("stable",),
+        storage: Storage | None = None,
+        now: datetime | None = None,
+    ) -> None:
+        self.folder = folder / "repository"
+        self.storage = storage or FolderStorage(self.folder)
+        self.keys = Keys(folder / "keys")
+        self.now = now
+        repository = self.repository()
+        repository.begin(channels)
+        repository.commit()
+        self.root = folder / "root.json"
+        self.root.write_bytes(repository.root_bytes())
+
+    def repository(self) -> Repository:
+        return Repository(self.storage, self.keys, self.now)
+
+    def publish(self, bundle: ModelBundle, channel: str = "stable", **conditions: Any) -> Published:
+        return publish(self.repository(), bundle, channel, release_of(bundle, **conditions))
+
+    def renew(self, *roles: str) -> None:
+        repository = self.repository()
+        repository.renew(roles or ("timestamp",))
+        repository.commit()
+
+
+class Device:
+    """Somebody's Raspberry Pi.
+
+    Args:
+        folder: its only writable one.
+        address: of the repository that it follows.
+        root: whom it trusts.
+    """
+
+    def __init__(self, folder: Path, address: str, root: Path, channel: str = "stable") -> None:
+        self.installed = Installed(folder)
+        self.address = address
+        self.root = root
+        self.channel = channel
+        self.line: Line | None = None
+
+    def sync(self, version: str = "1.0", region: str = "", **line: Any) -> Outcome:
+        self.line = Line(locate(self.address), **line)
+        return synchronise(self.installed, self.line, self.channel, version, region, self.root)
+
+    @property
+    def model(self) -> str:
+        return self.installed.current().model
+
+
+def release_of(bundle: ModelBundle, **conditions: Any) -> Release:
+    """A release for everybody, unless told otherwise; tiny networks' times say nothing."""
+    given = {
+        "model": bundle.manifest.id,
+        "manifest": manifest_entry(bundle),
+        "published": datetime.now(UTC),
+        "budget": Budget(slowdown=None),
+    }
+    return Release.model_validate(given | conditions)
+
+
+def renamed(bundle: ModelBundle, folder: Path, name: str, **changes: Any) -> ModelBundle:
+    """Another version of a bundle: the same files, another manifest."""
+    shutil.copytree(bundle.folder, folder, symlinks=False)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest |= {"id": name, **changes}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    return ModelBundle.load(folder)
