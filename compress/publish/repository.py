@@ -216,8 +216,12 @@ class Repository(TufRepository):
         roots = [name for name in names if name.endswith(".root.json")]
         if not roots:
             return
-        newest = max(roots, key=lambda name: int(name.rpartition("/")[2].partition(".")[0]))
-        self._metadata[Root.type] = self._read(newest)
+        for name in sorted(roots, key=lambda name: int(name.rpartition("/")[2].partition(".")[0])):
+            root = self._read(name)
+            # Each is signed by the one before, and by itself.
+            for trusted in (self._metadata.get(Root.type, root), root):
+                self._verify(trusted.signed, Root.type, root)
+            self._metadata[Root.type] = root
         stored = self.storage.read(TIMESTAMP)
         if stored is None:
             raise PublishError(f"{TIMESTAMP} is missing: the repository is damaged")

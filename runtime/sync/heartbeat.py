@@ -73,7 +73,10 @@ class Heartbeat(BaseModel):
 
 def heartbeat(installed: Installed, channel: str, sync: str) -> Heartbeat:
     """How this device is."""
-    state, current = installed.state(), installed.current()
+    # Its id is drawn here if it has none yet, and must be the same tomorrow.
+    with installed.changing() as state:
+        pass
+    current = installed.current()
     health = read_health(installed.folder, current.digest)
     seen: dict[str, Any] = {}
     if health is not None:

@@ -109,7 +109,7 @@ class _GoogleToken:
 
     def __call__(self) -> dict[str, str]:
         if not self._asked:
-            self._credentials = _find_credentials()
+            self._credentials = google_credentials()
             self._asked = True
         if self._credentials is None:
             return {}
@@ -125,8 +125,12 @@ class _GoogleToken:
         return {"Authorization": f"Bearer {self._credentials.token}"}
 
 
-def _find_credentials() -> Any:
-    """Google's, as its libraries look for them; none where there are none."""
+def google_credentials() -> Any:
+    """Who this machine is to Google, as Google's libraries look for it; none if nobody.
+
+    Raises:
+        SyncError: a key is named, and of no use.
+    """
     named = bool(os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
     if google_storage() != _GOOGLE and not named:
         return None

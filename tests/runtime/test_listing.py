@@ -25,7 +25,8 @@ def test_bundles_here_and_the_one_inside_are_listed(around: Path) -> None:
     assert result.exit_code == 0
     inside, garden = [json.loads(line) for line in result.stdout.splitlines()]
     assert inside["folder"] == str(DEFAULT_MODEL)
-    assert garden == inside | {"folder": "garden"}
+    assert inside["in_use"]
+    assert garden == inside | {"folder": "garden", "in_use": False}
     assert garden["species"] == 100
     assert garden["top1"] == pytest.approx(0.968, abs=0.002)
 

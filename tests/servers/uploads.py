@@ -45,6 +45,9 @@ class Uploads:
         body = caller.content
         if caller.command == "PUT" and "upload_id" in query:
             return self._go_on(caller, query["upload_id"], body)
+        if query.get("uploadType") == "media":
+            given = {"contentType": caller.headers.get("Content-Type", "")}
+            return self._objects.write(bucket, query["name"], body, given, query)
         if query.get("uploadType") == "multipart":
             given, content = _parts(caller.headers["Content-Type"], body)
             name = given.get("name") or query["name"]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ....runtime.extras import needs_extra
-from ....runtime.sync.locations import bucket_and_prefix
+from ....runtime.sync.locations import bucket_and_prefix, google_credentials
 from . import ConflictError, PublishError, Stored
 
 
@@ -27,20 +27,19 @@ class GoogleStorage:
     def __init__(self, address: str) -> None:
         with needs_extra("gcs"):
             from google.cloud import storage
-        from google.auth.exceptions import GoogleAuthError
+        from google.auth.credentials import AnonymousCredentials
 
         name, self._prefix = bucket_and_prefix(address)
-        # Without credentials, what stands for Google in tests would not be asked at all.
-        anonymous = os.environ.get("STORAGE_EMULATOR_HOST") and not os.environ.get(
-            "GOOGLE_APPLICATION_CREDENTIALS"
-        )
-        try:
-            client = storage.Client.create_anonymous_client() if anonymous else storage.Client()
-        except (GoogleAuthError, OSError) as error:
-            raise PublishError(
-                "no credentials for Google: set GOOGLE_APPLICATION_CREDENTIALS, or run "
-                f"`gcloud auth application-default login` ({_first_line(error)})"
-            ) from None
+        credentials = google_credentials()
+        if credentials is None:
+            if not os.environ.get("STORAGE_EMULATOR_HOST"):
+                raise PublishError(
+                    "nobody to Google: set GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth "
+                    "application-default login`"
+                )
+            credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
+        # Of a project it would know only to make buckets in.
+        client = storage.Client(project="birdedge", credentials=credentials)
         self._bucket = client.bucket(name)
 
     def read(self, name: str) -> Stored | None:
