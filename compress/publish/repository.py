@@ -217,11 +217,11 @@ class Repository(TufRepository):
         if not roots:
             return
         for name in sorted(roots, key=lambda name: int(name.rpartition("/")[2].partition(".")[0])):
-            root = self._read(name)
+            next_root = self._read(name)
             # Each is signed by the one before, and by itself.
-            for trusted in (self._metadata.get(Root.type, root), root):
-                self._verify(trusted.signed, Root.type, root)
-            self._metadata[Root.type] = root
+            for trusted in (self._metadata.get(Root.type, next_root), next_root):
+                self._verify(trusted.signed, Root.type, next_root)
+            self._metadata[Root.type] = next_root
         stored = self.storage.read(TIMESTAMP)
         if stored is None:
             raise PublishError(f"{TIMESTAMP} is missing: the repository is damaged")
