@@ -13,19 +13,20 @@ import pytest
 
 from birdedge.runtime import service
 from birdedge.runtime.errors import ServiceError
-from birdedge.runtime.service import install, settings, unit
+from birdedge.runtime.service import SYNC, TIMER, UNIT, install, settings, unit
 from birdedge.runtime.supervision import Supervisor
 
 Birdedge = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze: Debian's package systemd is missing")
-    path = tmp_path / "birdedge.service"
-    path.write_text(unit(Path(sys.executable), "root"))
+    paths = [tmp_path / name for name in (UNIT, SYNC, TIMER)]
+    for path in paths:
+        path.write_text(unit(Path(sys.executable), "root", path.name))
     done = subprocess.run(
-        ["systemd-analyze", "verify", path], capture_output=True, text=True, check=False
+        ["systemd-analyze", "verify", *paths], capture_output=True, text=True, check=False
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -62,6 +63,7 @@ def test_settings_come_through_a_shell_whatever_they_hold(tmp_path: Path) -> Non
     "values",
     [
         {"BIRDEDGE_STORE": "x"},
+        {"BIRDEDGE_MODELS": "x"},
         {"PATH": "x"},
         {"birdedge_camera": "0"},
         {"BIRDEDGE_CAMERA": "0\nPATH=x"},
@@ -70,6 +72,20 @@ def test_settings_come_through_a_shell_whatever_they_hold(tmp_path: Path) -> Non
 def test_settings_that_are_none_are_refused(values: dict[str, str]) -> None:
     with pytest.raises(ServiceError):
         settings(values)
+
+
+def test_a_timer_brings_new_models_where_it_is_said_from_where(tmp_path: Path) -> None:
+    units = tmp_path / "etc" / "systemd" / "system"
+    install("usb:0", {}, tmp_path)
+    assert not (units / TIMER).exists()
+    key = {"GOOGLE_APPLICATION_CREDENTIALS": "/etc/birdedge/key.json"}
+    install("usb:0", {"BIRDEDGE_SYNC_FROM": "gs://birds/models", **key}, tmp_path)
+
+    assert "RandomizedDelaySec=1h" in (units / TIMER).read_text()
+    program = (units / SYNC).read_text()
+    assert program.count(" sync\n") == 1
+    assert "BIRDEDGE_MODELS=/var/lib/birdedge/models" in program
+    assert "BIRDEDGE_MODELS=/var/lib/birdedge/models" in (units / UNIT).read_text()
 
 
 def test_install_writes_unit_and_secret_settings_and_keeps_older_ones(tmp_path: Path) -> None:
