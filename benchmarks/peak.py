@@ -88,18 +88,33 @@ def _onnx_products(threads: int) -> dict[str, Callable[[], object]]:
 
 
 def _openvino_products(threads: int) -> dict[str, Callable[[], object]]:
-    """A float ``MatMul`` of OpenVINO (its library is oneDNN)."""
+    """``MatMul`` of OpenVINO, in float and between quantized values (its library is oneDNN).
+
+    It has no integer product of its own: as in a network's INT8 layers, the left matrix is
+    quantized each time, and the right one is a constant with a scale.
+    """
     import openvino
     from openvino import opset13 as ops
 
     rng = np.random.default_rng(0)
-    values = rng.standard_normal((2, _SIZE, _SIZE)).astype(np.float32)
-    left = ops.parameter([_SIZE, _SIZE], np.float32)
-    product = ops.matmul(left, ops.constant(values[1]), False, False)
+    floats = rng.standard_normal((2, _SIZE, _SIZE)).astype(np.float32)
     hints = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-    model = openvino.Model([product], [left], "product")
-    request = openvino.Core().compile_model(model, "CPU", hints).create_infer_request()
-    return {"fp32": lambda: request.infer({0: values[0]})}
+
+    def product(quantized: bool) -> Callable[[], object]:
+        left = ops.parameter([_SIZE, _SIZE], np.float32)
+        values, weights = left, ops.constant(floats[1])
+        if quantized:
+            low, high = np.float32(-4), np.float32(4)
+            values = ops.fake_quantize(left, low, high, low, high, 256)
+            integers = ops.constant(rng.integers(-64, 64, (_SIZE, _SIZE)).astype(np.int8))
+            scales = ops.constant(np.full((_SIZE, 1), 0.01, np.float32))
+            weights = ops.multiply(ops.convert(integers, np.float32), scales)
+        result = ops.matmul(values, weights, False, True)
+        model = openvino.Model([result], [left], "product")
+        request = openvino.Core().compile_model(model, "CPU", hints).create_infer_request()
+        return lambda: request.infer({0: floats[0]})
+
+    return {"fp32": product(quantized=False), "int8": product(quantized=True)}
 
 
 def main() -> None:

@@ -2,16 +2,19 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from birdedge.compress.publish.keys import Keys
 from birdedge.compress.publish.publish import Published, manifest_entry, publish
 from birdedge.compress.publish.repository import Repository
 from birdedge.compress.publish.storage import Storage
 from birdedge.compress.publish.storage.folder import FolderStorage
-from birdedge.runtime.bundle import MANIFEST, ModelBundle
+from birdedge.runtime.bundle import MANIFEST, ModelBundle, describe_file
 from birdedge.runtime.installed import Installed
 from birdedge.runtime.sync.line import Line
 from birdedge.runtime.sync.locations import locate
@@ -101,3 +104,32 @@ def renamed(bundle: ModelBundle, folder: Path, name: str, **changes: Any) -> Mod
     manifest |= {"id": name, **changes}
     (folder / MANIFEST).write_text(json.dumps(manifest))
     return ModelBundle.load(folder)
+
+
+def with_notes(bundle: ModelBundle, content: bytes) -> ModelBundle:
+    """A bundle with a further file."""
+    notes = bundle.folder / "notes.txt"
+    notes.write_bytes(content)
+    entry = describe_file(notes).model_dump()
+    return _changed(bundle, lambda manifest: manifest.update(documents=[entry]))
+
+
+def spoiled(bundle: ModelBundle) -> ModelBundle:
+    """A bundle whose engine gives other logits here than where it was made."""
+    golden = bundle.folder / bundle.manifest.golden.name
+    with np.load(golden) as arrays:
+        values = dict(arrays)
+    for name in values:
+        if name.startswith("logits/"):
+            values[name] = values[name] + 1
+    np.savez_compressed(golden, allow_pickle=False, **values)
+    entry = describe_file(golden).model_dump()
+    return _changed(bundle, lambda manifest: manifest.update(golden=entry))
+
+
+def _changed(bundle: ModelBundle, change: Callable[[dict[str, Any]], None]) -> ModelBundle:
+    path = bundle.folder / MANIFEST
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    return ModelBundle.load(bundle.folder)

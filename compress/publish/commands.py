@@ -36,9 +36,7 @@ _KeysFolder = Annotated[
 @publish.command()
 def publish_command(
     to: _Repository,
-    model: Annotated[
-        Path | None, typer.Argument(metavar="[BUNDLE]", help="What to publish.")
-    ] = None,
+    model: Annotated[Path | None, typer.Argument(metavar="BUNDLE", help="What to publish.")] = None,
     keys: _KeysFolder = Path("keys"),
     channel: Annotated[str, typer.Option("--channel", help="For those who follow it.")] = "stable",
     percent: Annotated[
@@ -262,10 +260,11 @@ def fleet_status(
 
     from rich.console import Console
 
+    from ...runtime.errors import one_line
     from .fleet import last_heartbeats, table, troubles
     from .storage import open_storage
 
-    beats = last_heartbeats(open_storage(repository))
+    beats, now = last_heartbeats(open_storage(repository)), datetime.now(UTC)
     if as_json:
         for beat in beats:
             typer.echo(beat.model_dump_json(exclude_none=True))
@@ -273,8 +272,10 @@ def fleet_status(
         Console().print(table(beats))
     else:
         typer.echo("no device has reported; `birdedge sync ... --report` does", err=True)
-    now = datetime.now(UTC)
-    raise typer.Exit(1 if any(troubles(beat, now) for beat in beats) else 0)
+    found = [(beat.device[:8], told) for beat in beats for told in troubles(beat, now)]
+    for device, told in found:
+        typer.echo(f"birdedge: {device}: {one_line(told)}", err=True)
+    raise typer.Exit(1 if found else 0)
 
 
 def _open(address: str, folder: Path, *, may_be_new: bool = False) -> "tuple[Repository, Keys]":

@@ -59,31 +59,20 @@ def table(beats: Iterable[Heartbeat], now: datetime | None = None) -> Table:
     """The fleet, a device a line."""
     now = now or datetime.now(UTC)
     shown = Table(box=None, header_style="dim", pad_edge=False)
-    for title in (
-        "Device",
-        "Seen",
-        "Channel",
-        "Model",
-        "birdedge",
-        "Visits",
-        "ms",
-        "Sure",
-        "To do",
-    ):
+    for title in ("Device", "Seen", "Channel", "Model", "birdedge", "Visits", "ms", "Sure"):
         number = title in ("Visits", "ms", "Sure")
         shown.add_column(title, justify="right" if number else "left", overflow="fold")
     for beat in beats:
-        trouble = troubles(beat, now)
         shown.add_row(
             beat.device[:8],
             _ago(now - beat.sent),
             escape(beat.channel),
-            escape(beat.model) + (" [yellow](watched)[/]" if beat.trial else ""),
+            escape(beat.model) + (" (watched)" if beat.trial else ""),
             escape(beat.birdedge),
             "" if beat.visits is None else f"{beat.visits:,}",
             "" if beat.latency_ms is None else f"{beat.latency_ms:.0f}",
             _sure(beat.confidence),
-            f"[red]{escape('; '.join(trouble))}[/]" if trouble else "[green]all well[/]",
+            style="red" if troubles(beat, now) else None,
         )
     return shown
 

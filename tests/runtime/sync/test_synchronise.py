@@ -1,6 +1,5 @@
 """A device follows a channel: what is new comes, is tried here, and takes over, or all stays."""
 
-import json
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from publisher import Device, Publisher, renamed
+from publisher import Device, Publisher, renamed, spoiled, with_notes
 from servers.proxy import CuttingProxy
 from servers.web import WebServer
 
 from birdedge.runtime import golden
-from birdedge.runtime.bundle import MANIFEST, ModelBundle, sha256
+from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import SyncError
 from birdedge.runtime.installed import INSIDE
 from birdedge.runtime.sync import synchronise as module
@@ -54,14 +53,7 @@ def test_of_a_bundle_only_the_files_that_are_new_are_fetched(
 ) -> None:
     publisher.publish(version("garden-1"))
     device.sync()
-    second = version("garden-2")
-    (second.folder / "notes.txt").write_text("n" * 50_000)
-    notes = {"name": "notes.txt", "bytes": 50_000, "sha256": ""}
-    notes["sha256"] = sha256(second.folder / "notes.txt")
-    manifest = json.loads((second.folder / MANIFEST).read_text())
-    manifest["documents"] = [*manifest.get("documents", []), notes]
-    (second.folder / MANIFEST).write_text(json.dumps(manifest))
-    publisher.publish(ModelBundle.load(second.folder))
+    publisher.publish(with_notes(version("garden-2"), b"n" * 50_000))
     web.requests.clear()
 
     device.sync()
@@ -102,22 +94,6 @@ def test_a_model_that_fails_its_self_test_here_is_refused_once_and_for_all(
     web.requests.clear()
     assert device.sync().state == "current"
     assert len(web.requests) == 2
-
-
-def spoiled(bundle: ModelBundle) -> ModelBundle:
-    """As a bundle is whose model computes something else on this machine than at home."""
-    path = bundle.folder / "golden.npz"
-    with np.load(path) as arrays:
-        values = dict(arrays)
-    for name in values:
-        if name.startswith("logits/"):
-            values[name] = values[name] + 1
-    path.unlink()
-    np.savez_compressed(path, allow_pickle=False, **values)
-    manifest = json.loads((bundle.folder / MANIFEST).read_text())
-    manifest["golden"] |= {"sha256": sha256(path), "bytes": path.stat().st_size}
-    (bundle.folder / MANIFEST).write_text(json.dumps(manifest))
-    return ModelBundle.load(bundle.folder)
 
 
 def test_a_model_that_is_slower_than_it_may_be_is_refused(
@@ -163,17 +139,8 @@ def test_a_line_that_is_cut_again_and_again_brings_the_model_nevertheless(
     web: WebServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    big = version("garden-1")
-    (big.folder / "notes.txt").write_bytes(np.random.default_rng(0).bytes(1_000_000))
-    manifest = json.loads((big.folder / MANIFEST).read_text())
-    entry = {
-        "name": "notes.txt",
-        "bytes": 1_000_000,
-        "sha256": sha256(big.folder / "notes.txt"),
-    }
-    manifest["documents"] = [entry]
-    (big.folder / MANIFEST).write_text(json.dumps(manifest))
-    publisher.publish(ModelBundle.load(big.folder))
+    noise = np.random.default_rng(0).bytes(1_000_000)
+    publisher.publish(with_notes(version("garden-1"), noise))
     with CuttingProxy() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         for name in ("no_proxy", "NO_PROXY"):
