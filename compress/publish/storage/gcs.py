@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ....runtime.extras import needs_extra
 from ....runtime.sync.locations import bucket_and_prefix, google_credentials
-from . import ConflictError, PublishError, Stored
+from . import ABSENT, ConflictError, PublishError, Stored
 
 
 class GoogleStorage:
@@ -54,7 +54,8 @@ class GoogleStorage:
                 content = blob.download_as_bytes(if_generation_match=blob.generation)
             except NotFound:
                 return None
-            return Stored(content, int(blob.generation))
+            # An emulator may know none; Google always does.
+            return Stored(content, int(blob.generation or ABSENT))
 
     def names(self, prefix: str) -> list[str]:
         """Names that begin so, sorted."""

@@ -1,18 +1,25 @@
 """What publishers do to a repository, and what happens to them where two do it at once."""
 
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from gcp_storage_emulator.server import create_server
 from publisher import Device, Publisher, release_of, renamed
 from servers.gcs import FakeGcs
 
 from birdedge.compress.publish.publish import check_bundle, publish, withdraw
-from birdedge.compress.publish.storage import ABSENT, ConflictError, PublishError, Storage
+from birdedge.compress.publish.storage import (
+    ABSENT,
+    ConflictError,
+    PublishError,
+    Storage,
+    open_storage,
+)
 from birdedge.compress.publish.storage.folder import FolderStorage
-from birdedge.compress.publish.storage.gcs import GoogleStorage
 from birdedge.compress.publish.trimmed import trim
 from birdedge.runtime.bundle import ModelBundle
 
@@ -29,18 +36,35 @@ def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGcs]:
         yield server
 
 
+@pytest.fixture
+def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The emulator that others use, for it is not ours; it knows nothing of preconditions."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket=BUCKET)
+    server.start()
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    yield
+    server.stop()
+
+
+def address_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if kind == "folder":
+        return str(tmp_path / "storage")
+    request.getfixturevalue(kind)
+    return ADDRESS
+
+
 @pytest.fixture(params=["folder", "gcs"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Of a storage, of each kind."""
-    if request.param == "gcs":
-        request.getfixturevalue("gcs")
-        return ADDRESS
-    return str(tmp_path / "storage")
+    return address_of(request.param, request, tmp_path)
 
 
 @pytest.fixture
 def storage(address: str) -> Storage:
-    return GoogleStorage(address) if address.startswith("gs:") else FolderStorage(Path(address))
+    return open_storage(address)
 
 
 @pytest.fixture
@@ -64,10 +88,15 @@ def test_a_storage_writes_over_what_was_seen_alone(storage: Storage) -> None:
     assert storage.names("x/") == []
 
 
+@pytest.mark.parametrize("kind", ["folder", "gcs", "emulator"])
 def test_a_device_follows_what_is_published(
-    storage: Storage, address: str, version: Callable[[str], ModelBundle], tmp_path: Path
+    kind: str,
+    request: pytest.FixtureRequest,
+    version: Callable[[str], ModelBundle],
+    tmp_path: Path,
 ) -> None:
-    publisher = Publisher(tmp_path / "publisher", storage=storage)
+    address = address_of(kind, request, tmp_path)
+    publisher = Publisher(tmp_path / "publisher", storage=open_storage(address))
     device = Device(tmp_path / "device", address, publisher.root)
     for name in ("garden-1", "garden-2"):
         publisher.publish(version(name))

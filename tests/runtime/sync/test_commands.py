@@ -260,3 +260,32 @@ def test_at_a_terminal_one_sees_how_far_it_has_come(
     assert process.returncode == 0
     assert b"trying it" in shown
     assert out.startswith(b"garden-1 takes the place of")
+
+
+def test_a_read_only_machine_with_one_writable_folder_is_enough(
+    repository: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "writable").mkdir()
+    script = (
+        'mount --bind "$1" /mnt && mount -o remount,bind,ro / && mount -o bind,ro /tmp /tmp &&'
+        ' mount --bind /mnt "$1" && ! touch /tmp/x 2>/dev/null && cd "$2" && shift 2 && exec "$@"'
+    )
+    inside = [
+        "unshare", "--mount", "sh", "-c", script, "sh", tmp_path / "writable", tmp_path,
+        sys.executable, "-m", "birdedge",
+    ]  # fmt: skip
+    env = environment | {"BIRDEDGE_MODELS": str(tmp_path / "writable" / "models")}
+
+    def birdedge(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*inside, *arguments], env=env, cwd=tmp_path, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+
+    if birdedge("--version").returncode:
+        pytest.skip("nothing may be mounted here")
+    synced = birdedge("sync", repository, "--root", "keys/root.json")
+    named = birdedge("classify", "--json", str(red_picture(tmp_path)))
+
+    assert (synced.returncode, synced.stderr) == (0, "")
+    assert json.loads(named.stdout)["model_version"] == "garden-1"

@@ -1,6 +1,7 @@
 """A device follows a channel: what is new comes, is tried here, and takes over, or all stays."""
 
 import shutil
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -152,6 +153,18 @@ def test_a_line_that_is_cut_again_and_again_brings_the_model_nevertheless(
         assert device.model == "garden-1"
         assert proxy.cuts >= 6
         assert proxy.bytes_sent < 1_200_000
+
+
+def test_no_more_of_the_line_is_taken_than_is_allowed(
+    publisher: Publisher, device: Device, version: Version
+) -> None:
+    publisher.publish(with_notes(version("garden-1"), b"n" * 300_000))
+    start = time.monotonic()
+
+    device.sync(bytes_per_second=200_000)
+
+    assert device.model == "garden-1"
+    assert time.monotonic() - start > 1.4
 
 
 def test_a_server_that_knows_no_ranges_is_asked_for_the_whole_again(
