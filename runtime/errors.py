@@ -34,7 +34,15 @@ class StoreError(BirdedgeError):
 
 
 class SyncError(BirdedgeError):
-    """No model could be fetched or put to use: no line, not signed, too slow, no space."""
+    """No model could be fetched or put to use: no line, not signed, too slow, no space.
+
+    Attributes:
+        kind: the same in a word, for those who must not hear of addresses and folders.
+    """
+
+    def __init__(self, message: str, kind: str = "failed") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class BackendError(BirdedgeError):
@@ -56,3 +64,8 @@ class CheckpointError(BirdedgeError):
 def one_line(text: str) -> str:
     """A text as it can be shown: a file's name may hold line breaks and terminal commands."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says, as far as a line has room for it."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

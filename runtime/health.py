@@ -24,6 +24,7 @@ class Health(BaseModel):
     Attributes:
         digest: the model's.
         frames: that were looked at.
+        seconds: that it was at work.
         latencies: inferences, by how long they took.
         confidence: visits, by the probability of their first answer, in `BINS` equal bins.
     """
@@ -32,6 +33,7 @@ class Health(BaseModel):
 
     digest: str
     frames: int = 0
+    seconds: float = 0.0
     latencies: list[int] = Field(
         default_factory=lambda: [0] * _STEPS, min_length=_STEPS, max_length=_STEPS
     )

@@ -10,7 +10,6 @@
 Without a link, the model inside birdedge is in use.
 """
 
-import fcntl
 import os
 import re
 import shutil
@@ -20,73 +19,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .bundle import MANIFEST, ModelBundle, read_manifest, sha256
 from .default import CURRENT, DEFAULT_MODEL
 from .errors import BundleError, SyncError
+from .health import health_file
+from .model_state import Blocked, State, changing_state, read_state, sync_to_disk
 
-STATE = "state.json"
 INSIDE = "inside"
 """What the model inside birdedge is called among those of a folder."""
 
 _DRAFT = ".draft-"
-
-
-class Blocked(BaseModel):
-    """A model that this device will not take again.
-
-    Attributes:
-        model: its id.
-        reason: why.
-        since: when that was found, in UTC.
-    """
-
-    model: str
-    reason: str
-    since: datetime
-
-
-class Trial(BaseModel):
-    """The watch over a new model; see `probation`.
-
-    Attributes:
-        digest: the model's.
-        since: when it was put to use, in UTC.
-        hours: how long it is watched.
-        starts: of the service with it that have not come to a good end.
-        latency: seconds of one inference when it was tried on this machine; none if unknown.
-    """
-
-    digest: str
-    since: datetime
-    hours: float
-    starts: int = 0
-    latency: float | None = None
-
-
-class State(BaseModel):
-    """What a device remembers of its models.
-
-    Attributes:
-        device: its id, drawn by lot.
-        previous: folder of the model before the one in use, or ``inside``.
-        pinned: whether the model in use stays, whatever is published.
-        blocked: models that proved bad here, by digest.
-        trial: the watch over the model in use, while there is one.
-        latest: the latest time that was certain, in UTC: an earlier clock is wrong.
-    """
-
-    model_config = ConfigDict(extra="ignore")
-
-    device: str = Field(default_factory=lambda: uuid4().hex)
-    previous: str | None = None
-    pinned: bool = False
-    blocked: dict[str, Blocked] = {}
-    trial: Trial | None = None
-    latest: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -118,23 +61,9 @@ class Installed:
 
     def current(self) -> InstalledModel:
         """The model in use; the one inside birdedge where the link leads nowhere."""
-        link = self.folder / CURRENT
         with suppress(OSError, BundleError):
-            return self._describe(str(link.readlink()))
+            return self._describe(self._linked())
         return self._describe(INSIDE)
-
-    def at(self, folder: Path) -> InstalledModel:
-        """The model in a folder of this device."""
-        return self._describe(
-            INSIDE if folder.resolve() == DEFAULT_MODEL.resolve() else folder.name
-        )
-
-    def to_try(self) -> list[InstalledModel]:
-        """What can be loaded, in the order in which it is to be tried: a card may be damaged."""
-        found = [self.current()]
-        with suppress(BundleError):
-            found.append(self._describe(self.state().previous or INSIDE))
-        return [*dict.fromkeys((*found, self._describe(INSIDE)))]
 
     def models(self) -> list[InstalledModel]:
         """All that can be used, by name; the one inside birdedge first."""
@@ -166,49 +95,62 @@ class Installed:
         """The model with a digest, if it is here."""
         return next((model for model in self.models() if model.digest == digest), None)
 
+    def at(self, folder: Path) -> InstalledModel:
+        """The model in a folder of this device.
+
+        Raises:
+            BundleError: it is gone, or damaged.
+        """
+        inside = folder.resolve() == DEFAULT_MODEL.resolve()
+        return self._describe(INSIDE if inside else folder.name)
+
+    def to_try(self) -> list[InstalledModel]:
+        """What can be loaded, in the order in which it is to be tried: a card may be damaged."""
+        found = []
+        with suppress(OSError, BundleError):
+            found.append(self._describe(self._linked()))
+        return [*dict.fromkeys((*found, self._before()))]
+
     def use(self, name: str) -> None:
         """Swap a model in, by its folder's name; the one before is remembered.
 
-        A power cut leaves the one or the other in use, whole.
-
         Raises:
-            SyncError: the folder cannot be written to.
+            SyncError: it is gone, or the folder cannot be written to.
         """
-        before = self.current()
-        if before.name == name and (name != INSIDE or not (self.folder / CURRENT).is_symlink()):
-            return
         with self.changing() as state:
-            state.previous = before.name
-        link = self.folder / CURRENT
-        with self._writing():
-            if name == INSIDE:
-                link.unlink(missing_ok=True)
-            else:
-                draft = self.folder / f"{_DRAFT}{CURRENT}"
-                draft.unlink(missing_ok=True)
-                draft.symlink_to(name)
-                draft.rename(link)
-            _sync_folder(self.folder)
+            before = self.current().name
+            if before != name:
+                self._describe(name)
+                state.previous = before
+                self._link(name)
 
-    def roll_back(self, reason: str) -> InstalledModel:
-        """Block the model in use and go back to the one before it.
+    def roll_back(self, digest: str, reason: str) -> InstalledModel:
+        """Block a model and, if it is the one in use, go back to the one before it.
 
         Returns:
             The model that is in use then.
 
         Raises:
-            SyncError: there is none to go back to.
+            SyncError: it is the one inside birdedge, or the folder cannot be written to.
         """
         bad = self.current()
-        if bad.name == INSIDE:
+        if bad.name == INSIDE and bad.digest == digest:
             raise SyncError("the model inside birdedge is in use; there is none before it")
-        before = self._before(bad)
-        self.block(bad.digest, bad.model, reason)
-        self.use(before.name)
         with self.changing() as state:
-            # Nobody wants to go forward again to what was bad.
-            state.previous = None
-        return before
+            bad = self.current()
+            model = bad if bad.digest == digest else self.by_digest(digest)
+            # Blocked last: a power cut before leaves a model that will be tried and watched again.
+            if bad.digest == digest:
+                self._link(self._before().name)
+                # Nobody wants to go forward again to what was bad.
+                state.previous = None
+            _block(state, digest, model.model if model else digest[:12], reason)
+        return self.current()
+
+    def block(self, digest: str, model: str, reason: str) -> None:
+        """Take a model never again, unless somebody asks for it."""
+        with self.changing() as state:
+            _block(state, digest, model, reason)
 
     def unblock(self, wanted: str) -> Blocked:
         """Let a model come again that proved bad here, by its id or the beginning of its digest.
@@ -227,13 +169,6 @@ class Installed:
                 raise SyncError(f"{wanted!r} is not one of those that are blocked: {names}")
             return state.blocked.pop(found[0])
 
-    def block(self, digest: str, model: str, reason: str) -> None:
-        """Take a model never again, unless somebody asks for it."""
-        with self.changing() as state:
-            state.blocked[digest] = Blocked(model=model, reason=reason, since=datetime.now(UTC))
-            if state.trial is not None and state.trial.digest == digest:
-                state.trial = None
-
     @contextmanager
     def new(self, model: str, digest: str) -> Iterator[Path]:
         """Offer a temporary folder that becomes a model when the block ends well.
@@ -242,71 +177,96 @@ class Installed:
             SyncError: the folder cannot be written to.
         """
         readable = re.sub(r"[^A-Za-z0-9._-]+", "-", model).strip(".-")[:60] or "model"
-        with self._writing():
+        name = f"{readable}-{digest[:12]}"
+        with self._problems():
             self.folder.mkdir(parents=True, exist_ok=True)
             draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self.folder))
-            try:
-                yield draft
+        try:
+            yield draft
+            with self._problems():
                 draft.chmod(0o755)
                 for file in draft.iterdir():
-                    _sync_file(file)
-                _sync_folder(draft)
-                folder = self.folder / f"{readable}-{digest[:12]}"
-                if folder.exists():
-                    # It is damaged, or it would not have been fetched again.
-                    shutil.rmtree(folder)
-                draft.rename(folder)
-                _sync_folder(self.folder)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
+                    sync_to_disk(file)
+                sync_to_disk(draft)
+            with self.changing() as state:
+                if name not in state.brought:
+                    state.brought.append(name)
+            with self._problems():
+                # One that is there is damaged, or it would not have been fetched again.
+                if (self.folder / name).exists():
+                    shutil.rmtree(self.folder / name)
+                draft.rename(self.folder / name)
+                sync_to_disk(self.folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
 
     def tidy(self) -> None:
-        """Keep the model in use and the one before it; delete others and what is half done."""
-        keep = {self.current().name, self.state().previous}
-        digests = {model.digest[:12] for model in self.models() if model.name in (*keep, INSIDE)}
-        for health in self.folder.glob("health-*.json"):
-            if health.stem.removeprefix("health-") not in digests:
-                health.unlink(missing_ok=True)
-        for place in self.folder.iterdir() if self.folder.is_dir() else ():
-            if place.is_symlink() or not place.is_dir():
-                continue
-            old = place.name not in keep and (place / MANIFEST).is_file()
-            if old or place.name.startswith(_DRAFT):
-                shutil.rmtree(place, ignore_errors=True)
+        """Of what sync brought, keep the model in use and the one before; drop what is half done.
+
+        Who else keeps models in this folder finds them untouched.
+        """
+        with self.changing() as state:
+            keep = {self.current().name, state.previous}
+            for name in state.brought:
+                if name not in keep:
+                    with suppress(BundleError):
+                        health_file(self.folder, self._describe(name).digest).unlink(
+                            missing_ok=True
+                        )
+                    shutil.rmtree(self.folder / name, ignore_errors=True)
+            state.brought = [name for name in state.brought if name in keep]
+        for draft in self.folder.glob(f"{_DRAFT}*"):
+            if draft.is_symlink():
+                draft.unlink(missing_ok=True)
+            else:
+                shutil.rmtree(draft, ignore_errors=True)
+        for draft in self.folder.glob(".health-*"):
+            draft.unlink(missing_ok=True)
 
     def state(self) -> State:
-        """What is remembered; nothing, where that is damaged or was never written."""
-        try:
-            return State.model_validate_json((self.folder / STATE).read_bytes())
-        except (OSError, ValidationError):
-            return State()
+        """What is remembered; nothing, where that is damaged or was never written.
+
+        Raises:
+            SyncError: it may not be read.
+        """
+        with self._problems("read"):
+            return read_state(self.folder)
 
     @contextmanager
     def changing(self) -> Iterator[State]:
-        """What is remembered, to be changed; written at the end, whole or not at all.
+        """What is remembered, to be changed, by nobody else meanwhile.
 
         Raises:
-            SyncError: the folder cannot be written to.
+            SyncError: it cannot be read or written.
         """
-        with self._writing():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / ".state.lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                state = self.state()
-                yield state
-                draft = self.folder / f".{STATE}.new"
-                draft.write_text(state.model_dump_json(indent=1) + "\n", encoding="utf-8")
-                _sync_file(draft)
-                draft.rename(self.folder / STATE)
-                _sync_folder(self.folder)
+        with self._problems(), changing_state(self.folder) as state:
+            yield state
 
-    def _before(self, bad: InstalledModel) -> InstalledModel:
-        """What can be gone back to: the one before if it is whole, else the one inside."""
-        name = self.state().previous
-        if name is not None and name not in (INSIDE, bad.name):
-            with suppress(BundleError):
-                ModelBundle.load(self.folder / name)
-                return self._describe(name)
+    def _linked(self) -> str:
+        return (self.folder / CURRENT).readlink().name
+
+    def _link(self, name: str) -> None:
+        """Have the link lead to a model; a power cut leaves the old one or the new one, whole."""
+        link = self.folder / CURRENT
+        if name == INSIDE:
+            link.unlink(missing_ok=True)
+        else:
+            draft = self.folder / f"{_DRAFT}{CURRENT}-{os.getpid()}"
+            draft.unlink(missing_ok=True)
+            draft.symlink_to(name)
+            draft.rename(link)
+        sync_to_disk(self.folder)
+
+    def _before(self) -> InstalledModel:
+        """What can be gone back to: the one before if it is whole and not blocked, or inside."""
+        state = self.state()
+        with suppress(OSError):
+            if state.previous not in (None, INSIDE, self._linked()):
+                with suppress(BundleError):
+                    ModelBundle.load(self.folder / str(state.previous))
+                    before = self._describe(str(state.previous))
+                    if before.digest not in state.blocked:
+                        return before
         return self._describe(INSIDE)
 
     def _describe(self, name: str) -> InstalledModel:
@@ -315,25 +275,18 @@ class Installed:
         return InstalledModel(name, folder, manifest.id, sha256(folder / MANIFEST))
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _problems(self, verb: str = "write to") -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise SyncError(
-                f"cannot write to {self.folder}: {error.strerror or error}; --models names "
-                "another folder"
+                f"cannot {verb} {self.folder}: {error.strerror or error}; --models names another "
+                "folder"
             ) from error
 
 
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have names survive a power cut, too; see fsync(2)."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _block(state: State, digest: str, model: str, reason: str) -> None:
+    state.blocked[digest] = Blocked(model=model, reason=reason, since=datetime.now(UTC))
+    state.failures.pop(digest, None)
+    if state.trial is not None and state.trial.digest == digest:
+        state.trial = None

@@ -1,9 +1,9 @@
 """What `manifest.json` says about a model: everything but the weights."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .labels import Label
 from .preprocess import Preprocess
@@ -47,7 +47,7 @@ class Target(_Part):
     """One way to run the model: an engine's files and what they take and give.
 
     Attributes:
-        engine: name of a backend: ``onnx``, ``openvino``, ``tflite``.
+        engine: name of a backend: ``onnx``, ``openvino``, ``tflite``, ``ncnn``.
         files: the engine's files, the one to open first.
         layout: order of the input's axes.
         dtype: ``float32`` takes normalised values, ``uint8`` takes the pixels as they are.
@@ -125,8 +125,16 @@ class Manifest(_Part):
             raise ValueError(f"schema version {version} is not {SCHEMA_VERSION}; update birdedge")
         return version
 
+    @model_validator(mode="after")
+    def _each_file_once(self) -> Self:
+        names = [entry.name for entry in self.files()]
+        for number, name in enumerate(names):
+            if name in names[:number] or name == "manifest.json":
+                raise ValueError(f"{name} is the name of another file of the bundle")
+        return self
+
     def files(self) -> tuple[FileEntry, ...]:
         """Every file of the bundle but the manifest itself."""
         engines = (entry for target in self.targets.values() for entry in target.files)
         classifier = (self.classifier,) if self.classifier else ()
-        return (*dict.fromkeys(engines), self.golden, *classifier, *self.documents)
+        return tuple(dict.fromkeys((*engines, self.golden, *classifier, *self.documents)))

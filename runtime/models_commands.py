@@ -143,7 +143,8 @@ def rollback(
     models: _Models = None,
 ) -> None:
     """Go back to the model before, and never take the one in use again."""
-    typer.echo(_installed(models).roll_back(reason).model)
+    installed = _installed(models)
+    typer.echo(installed.roll_back(installed.current().digest, reason).model)
 
 
 @models.command()

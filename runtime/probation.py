@@ -6,13 +6,14 @@ or if how sure it is departs from how sure the model before it was, on the same 
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from .errors import SyncError
+from .errors import BackendError, BirdedgeError, BundleError, SyncError
 from .health import BINS, Health, median_latency, read_health, write_health
-from .installed import Installed, InstalledModel, Trial
+from .installed import Installed, InstalledModel
+from .model_state import Trial
 from .telling import say
 
 _WRITE_SECONDS = 600.0
@@ -21,7 +22,8 @@ _WRITE_SECONDS = 600.0
 _JUDGE_SECONDS = 10.0
 
 _SLOW_FACTOR = 2.5
-_SLOW_INFERENCES = 200
+_FEWEST_INFERENCES = 200
+"""Without so many, nobody knows how fast it is, and no trial is over: there were no birds."""
 
 _FEWEST_VISITS = 30
 _DEPARTED = 0.25
@@ -30,6 +32,8 @@ _CHI_SQUARED_999 = 18.47
 
 _FAILED_STARTS = 3
 _HEALTHY_SECONDS = 600.0
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Probation:
@@ -50,7 +54,7 @@ class Probation:
         self.model = model
         self._installed = installed
         self._clock = clock
-        self._began = self._written = self._judged = clock()
+        self._began = self._counted = self._written = self._judged = clock()
         self._healthy = False
         self._health = read_health(installed.folder, model.digest) or Health(digest=model.digest)
         # How fast it was before today says nothing of how fast it is.
@@ -66,44 +70,51 @@ class Probation:
 
     def frame(self) -> None:
         """A frame was looked at; now and then, what was seen is kept and the model judged."""
-        self._health.frames += 1
         now = self._clock()
+        self._health.frames += 1
+        self._health.seconds += now - self._counted
+        self._counted = now
         if not self._healthy and now - self._began >= _HEALTHY_SECONDS:
             self._healthy = True
-            self._came_to_good_end()
+            _forget_starts(self._installed)
         if now - self._written >= _WRITE_SECONDS:
             self._written = now
-            write_health(self._installed.folder, self._health)
+            self.keep()
         if now - self._judged >= _JUDGE_SECONDS:
             self._judged = now
             self.judge()
 
     def judge(self) -> None:
-        """Put the model back if it is bad; end its trial when that is over."""
-        trial = self._trial()
-        if trial is None:
-            return
-        reason = self._slow(trial) or self._departed()
-        if reason:
-            put_back(self._installed, self.model, reason)
-        elif datetime.now(UTC) - trial.since >= timedelta(hours=trial.hours):
-            with suppress(SyncError), self._installed.changing() as state:
-                state.trial = None
+        """Put the model back if it is bad; end its trial when that is over.
 
-    def end(self) -> None:
-        """The service ends of its own accord, or goes on with another model."""
-        self._came_to_good_end()
+        A model that somebody pinned stays in any case.
+        """
+        with suppress(SyncError):
+            state = self._installed.state()
+            trial = state.trial
+            if trial is None or trial.digest != self.model.digest or state.pinned:
+                return
+            reason = self._slow(trial) or (self._departed() if trial.confidence else "")
+            if reason:
+                put_back(self._installed, self.model, reason)
+            elif self._is_over(trial):
+                with self._installed.changing() as state:
+                    state.trial = None
+
+    def keep(self) -> None:
+        """Write down what was seen."""
         write_health(self._installed.folder, self._health)
 
-    def _trial(self) -> Trial | None:
-        trial = self._installed.state().trial
-        return trial if trial is not None and trial.digest == self.model.digest else None
+    def _is_over(self, trial: Trial) -> bool:
+        """By the time that it was at work: clocks are set, and a feeder may be empty for days."""
+        enough = sum(self._health.latencies) >= _FEWEST_INFERENCES
+        return enough and self._health.seconds >= trial.hours * 3600
 
     def _slow(self, trial: Trial) -> str:
         pairs = zip(self._health.latencies, self._latencies_before, strict=True)
         recent = [now - before for now, before in pairs]
         latency = median_latency(recent)
-        if latency is None or trial.latency is None or sum(recent) < _SLOW_INFERENCES:
+        if latency is None or trial.latency is None or sum(recent) < _FEWEST_INFERENCES:
             return ""
         # The model before it ran on the same busy machine; the trial may have had it for itself.
         before = self._reference()
@@ -131,38 +142,65 @@ class Probation:
                 return read_health(self._installed.folder, self._installed.find(name).digest)
         return None
 
-    def _came_to_good_end(self) -> None:
-        trial = self._trial()
+
+@contextmanager
+def counted_start(installed: Installed) -> Iterator[None]:
+    """Count a start of the service with a model on trial, unless it comes to a good end.
+
+    A process that is killed says nothing of why; that it is killed again and again does. An error
+    that is not the model's, such as a camera that is away, is a good end; and so is one of a
+    machine that was switched off. Too many in vain, and the model is put back before it is loaded.
+    """
+    _count(installed)
+    try:
+        yield
+    except (BackendError, BundleError):
+        raise
+    except (BirdedgeError, KeyboardInterrupt):
+        _forget_starts(installed)
+        raise
+    _forget_starts(installed)
+
+
+def _count(installed: Installed) -> None:
+    with suppress(SyncError):
+        state, current = installed.state(), installed.current()
+        trial = state.trial
+        if trial is None or trial.digest != current.digest or state.pinned:
+            return
+        boot = _boot()
+        starts = trial.starts if trial.boot == boot else 0
+        if starts >= _FAILED_STARTS:
+            put_back(installed, current, f"the service failed {starts} times with it")
+            return
+        with installed.changing() as state:
+            if state.trial is not None:
+                state.trial.starts, state.trial.boot = starts + 1, boot
+
+
+def _forget_starts(installed: Installed) -> None:
+    with suppress(SyncError):
+        trial = installed.state().trial
         if trial is not None and trial.starts:
-            with suppress(SyncError), self._installed.changing() as state:
+            with installed.changing() as state:
                 if state.trial is not None:
                     state.trial.starts = 0
 
 
-def count_start(installed: Installed) -> None:
-    """Count a start of the service with a model on trial; too many in vain, and it is put back.
-
-    A process that dies says nothing of why; that it starts again and again does.
-    """
-    trial, current = installed.state().trial, installed.current()
-    if trial is None or trial.digest != current.digest:
-        return
-    if trial.starts >= _FAILED_STARTS:
-        put_back(installed, current, f"the service failed {trial.starts} times with it")
-        return
-    with suppress(SyncError), installed.changing() as state:
-        if state.trial is not None:
-            state.trial.starts += 1
+def _boot() -> str:
+    with suppress(OSError):
+        return _BOOT.read_text(encoding="ascii").strip()
+    return ""
 
 
 def put_back(installed: Installed, model: InstalledModel, reason: str) -> None:
     """Go back to the model before one that is bad, and never take that again."""
     try:
-        before = installed.roll_back(reason)
+        now = installed.roll_back(model.digest, reason)
     except SyncError as error:
         say(f"{model.model} is bad ({reason}), but stays: {error}")
     else:
-        say(f"{model.model} is put back ({reason}); {before.model} is in use again")
+        say(f"{model.model} is put back ({reason}); {now.model} is in use")
 
 
 def stability_index(expected: list[int], seen: list[int]) -> tuple[float, float]:

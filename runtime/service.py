@@ -94,6 +94,8 @@ def install(camera: str, values: Mapping[str, str], root: Path = Path("/")) -> N
         _systemctl("restart", "--no-block", UNIT)
         if syncs:
             _systemctl("enable", "--now", TIMER)
+        elif (root / "etc" / "systemd" / "system" / TIMER).exists():
+            _systemctl("disable", "--now", TIMER)
 
 
 def status() -> dict[str, str]:

@@ -15,8 +15,7 @@ from .errors import BirdedgeError
 from .installed import Installed
 from .live import LiveClassifier
 from .notify import Notifier
-from .overseer import Overseer
-from .probation import count_start
+from .overseer import Overseer, service_of
 from .sightings.pictures import Budget
 from .sightings.recorder import Recorder
 from .sources import Frame, Lost
@@ -38,11 +37,15 @@ def watch(options: ClassifyOptions) -> int:
     Raises:
         BirdedgeError: the model, the camera or the store is of no use.
     """
-    assert options.camera is not None and options.find_regions is not None
+    assert options.camera is not None
     tell_what_is_logged()
-    installed = _installed(options)
-    if installed is not None:
-        count_start(installed)
+    chosen = options.model is None and not is_recording(options.camera)
+    with service_of(Installed(default_models()) if chosen else None) as installed:
+        return _watch(options, installed)
+
+
+def _watch(options: ClassifyOptions, installed: Installed | None) -> int:
+    assert options.camera is not None and options.find_regions is not None
     classifier = LiveClassifier(options.load_classifier, options.wanted_model)
     printer: VisitPrinter = (
         VisitJson(options.top_k)
@@ -78,14 +81,6 @@ def watch(options: ClassifyOptions) -> int:
                 if options.save_frames is not None:
                     _save(visit, options.save_frames, count)
     return INTERRUPTED if stop.by == signal.SIGINT else 0
-
-
-def _installed(options: ClassifyOptions) -> Installed | None:
-    """The device's models, if sync chooses among them and what is watched is no recording."""
-    assert options.camera is not None
-    installed = Installed(default_models())
-    chosen = options.model is None and installed.folder.is_dir()
-    return installed if chosen and not is_recording(options.camera) else None
 
 
 def _save(visit: Visit, folder: Path, number: int) -> None:

@@ -50,7 +50,7 @@ class Publisher:
         self.root.write_bytes(repository.root_bytes())
 
     def repository(self) -> Repository:
-        return Repository(self.storage, self.keys, self.now)
+        return Repository(self.storage, self.keys, self.now, expired=True)
 
     def publish(self, bundle: ModelBundle, channel: str = "stable", **conditions: Any) -> Published:
         return publish(self.repository(), bundle, channel, release_of(bundle, **conditions))

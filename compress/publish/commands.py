@@ -71,6 +71,10 @@ def publish_command(
     watch_hours: Annotated[
         float, typer.Option("--watch-hours", min=0, help="That a device watches it for.")
     ] = 24.0,
+    watch_confidence: Annotated[
+        bool,
+        typer.Option(help="Whether devices put it back where it is not as sure as the one before."),
+    ] = True,
     untested: Annotated[
         bool, typer.Option("--untested", help="Even if its self-test fails here.")
     ] = False,
@@ -123,6 +127,7 @@ def publish_command(
             regions=tuple(regions or ()),
             budget=Budget(latency_ms=max_latency, slowdown=max_slowdown, memory_mb=max_memory),
             watch_hours=watch_hours,
+            watch_confidence=watch_confidence,
         )
         done = send(
             repository,
@@ -153,11 +158,10 @@ def init(
     ] = None,
 ) -> None:
     """Begin a repository: a key a role and channel, and root.json for the devices."""
-    repository, own = _open(to, keys, may_be_new=True)
+    repository, _ = _open(to, keys, may_be_new=True)
     repository.begin(channels or ["stable"])
     repository.commit()
-    root = own.folder / "root.json"
-    _write_root(repository, root)
+    root = repository.memory.root_file
     typer.echo(
         f"keep root.pem and targets.pem offline; give each device {root}: "
         f"birdedge sync {to} --root root.json",
@@ -174,7 +178,7 @@ def status(to: _Repository, keys: _KeysFolder = Path("keys")) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    repository, own = _open(to, keys)
+    repository, own = _open(to, keys, expired=True)
     table = Table(box=None, header_style="dim", pad_edge=False)
     for title in ("Role", "Version", "Valid until", "Key"):
         table.add_column(title, justify="right" if title == "Version" else "left")
@@ -204,14 +208,15 @@ def renew(
         typer.Argument(metavar="[ROLE]...", help="Those whose keys are here, if not given."),
     ] = None,
     keys: _KeysFolder = Path("keys"),
+    expired: Annotated[
+        bool, typer.Option("--expired", help="Even what has expired; somebody may be replaying it.")
+    ] = False,
 ) -> None:
     """Sign anew what is there, to be valid from today on: run it weekly."""
-    repository, own = _open(to, keys)
+    repository, own = _open(to, keys, expired=expired)
     chosen = roles or [role for role in repository.status() if own.has(role)]
     repository.renew(chosen)
     repository.commit()
-    if "root" in chosen:
-        _write_root(repository, own.folder / "root.json")
     typer.echo(f"signed anew: {', '.join(chosen)}", err=True)
 
 
@@ -226,7 +231,6 @@ def rotate(
     repository.rotate(role)
     repository.commit()
     own.adopt_next(role)
-    _write_root(repository, own.folder / "root.json")
     typer.echo(f"{role} has a new key; the old one is {own.folder / role}.old.pem", err=True)
 
 
@@ -278,7 +282,9 @@ def fleet_status(
     raise typer.Exit(1 if found else 0)
 
 
-def _open(address: str, folder: Path, *, may_be_new: bool = False) -> "tuple[Repository, Keys]":
+def _open(
+    address: str, folder: Path, *, may_be_new: bool = False, expired: bool = False
+) -> "tuple[Repository, Keys]":
     from ...runtime.extras import needs_extra
 
     with needs_extra("gcs"):
@@ -287,12 +293,7 @@ def _open(address: str, folder: Path, *, may_be_new: bool = False) -> "tuple[Rep
     from .storage import PublishError, open_storage
 
     own = Keys(folder)
-    repository = Repository(open_storage(address), own)
+    repository = Repository(open_storage(address), own, expired=expired)
     if not may_be_new and not repository.status():
         raise PublishError(f"{address} holds no repository; `birdedge keys init` begins one")
     return repository, own
-
-
-def _write_root(repository: "Repository", path: Path) -> None:
-    """Write the root of trust beside the keys, for devices to begin with."""
-    path.write_bytes(repository.root_bytes())

@@ -1,6 +1,7 @@
 """What the devices of a fleet said last."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
@@ -29,14 +30,15 @@ def last_heartbeats(storage: Storage) -> list[Heartbeat]:
         # Names are in the order of time.
         newest[device] = max(name, newest.get(device, ""))
     beats = []
-    for name in newest.values():
+    for device, name in newest.items():
         stored = storage.read(name)
         if stored is None:
             continue
-        try:
-            beats.append(Heartbeat.model_validate_json(stored.content))
-        except ValidationError:
-            continue
+        with suppress(ValidationError):
+            beat = Heartbeat.model_validate_json(stored.content)
+            # Nobody speaks for another device.
+            if beat.device == device:
+                beats.append(beat)
     return sorted(beats, key=lambda beat: beat.sent)
 
 
@@ -46,7 +48,7 @@ def troubles(beat: Heartbeat, now: datetime) -> list[str]:
     if now - beat.sent > _SILENT:
         found.append(f"silent for {(now - beat.sent).days} days")
     if beat.sync not in ("current", "updated", "waiting", "pinned"):
-        found.append(beat.sync)
+        found.append(f"its last sync: {beat.sync}")
     found += [f"put {model} back: {reason}" for model, reason in beat.blocked.items()]
     if beat.free_gb < _FULL_GB:
         found.append(f"{beat.free_gb:.1f} GB left")

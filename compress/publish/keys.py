@@ -5,6 +5,7 @@
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -34,17 +35,35 @@ class Keys:
         """Whether a role's key is here."""
         return self._path(role).is_file()
 
-    def signer(self, role: str) -> CryptoSigner:
+    def signer(self, role: str, trusted: Collection[str]) -> CryptoSigner:
         """A role's key.
 
+        One that was made to follow it, and is trusted already, takes its place: somebody was
+        interrupted as it was rotated.
+
+        Args:
+            role: whose key.
+            trusted: ids of the keys that the repository trusts for that role.
+
         Raises:
-            PublishError: it is not here, or the passphrase is another one.
+            PublishError: it is not here, is another one, or the passphrase is.
         """
-        path = self._path(role)
+        following = self._path(f"{role}.next")
+        if following.is_file() and self._read(following).public_key.keyid in trusted:
+            self.adopt_next(role)
+        signer = self._read(self._path(role))
+        if signer.public_key.keyid not in trusted:
+            raise PublishError(
+                f"{self._path(role)} is not the key that the repository trusts for {role}; was it "
+                "rotated elsewhere?"
+            )
+        return signer
+
+    def _read(self, path: Path) -> CryptoSigner:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise PublishError(f"no key of {role}: {path}: {error.strerror}") from error
+            raise PublishError(f"no key: {path}: {error.strerror}") from error
         encrypted = b"ENCRYPTED" in content
         if encrypted and self._passphrase is None:
             raise PublishError(f"{path} is encrypted; {PASSPHRASE} is not set")
@@ -55,15 +74,13 @@ class Keys:
             raise PublishError(f"{path} cannot be read: damaged, or another passphrase") from error
 
     def make(self, role: str) -> Key:
-        """Make a role's first key.
+        """Make a role's first key; one that lies there is taken, for its repository is not.
 
         Raises:
-            PublishError: there is one already, or it cannot be written.
+            PublishError: it cannot be written or read.
         """
         if self.has(role):
-            raise PublishError(
-                f"{self._path(role)} exists already; `birdedge keys rotate {role}` replaces it"
-            )
+            return self._read(self._path(role)).public_key
         signer = CryptoSigner.generate_ed25519()
         self._write(role, signer)
         return signer.public_key
@@ -74,8 +91,10 @@ class Keys:
         Raises:
             PublishError: it cannot be written.
         """
+        path = self._path(f"{role}.next")
+        if path.is_file():
+            return self._read(path)
         signer = CryptoSigner.generate_ed25519()
-        self._path(f"{role}.next").unlink(missing_ok=True)
         self._write(f"{role}.next", signer)
         return signer
 
@@ -87,6 +106,7 @@ class Keys:
         """
         path = self._path(role)
         try:
+            # An interruption between the two leaves the next one, which is found by its id.
             path.replace(self._path(f"{role}.old"))
             self._path(f"{role}.next").rename(path)
         except OSError as error:
@@ -110,5 +130,7 @@ class Keys:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise PublishError(f"cannot write {path}: {error.strerror}") from error

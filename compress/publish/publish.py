@@ -1,20 +1,22 @@
 """A bundle to a channel: what is new is uploaded, then the channel's releases are signed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
+from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import TargetFile
 
 from ...runtime.bundle import MANIFEST, ModelBundle, describe_file
 from ...runtime.errors import MissingExtraError
 from ...runtime.golden import self_test
 from ...runtime.manifest import FileEntry, Manifest
-from ...runtime.sync.release import Channel, Release, channel_target, file_target
+from ...runtime.sync.release import Channel, Release, channel_target
+from ...runtime.sync.targets import object_name, target_of
 from .repository import Repository
-from .storage import ABSENT, ConflictError, PublishError
+from .storage import ABSENT, PublishError
 
 _MOST_RELEASES = 5
 """Of a channel. Devices that may not take the newest take the next one that they may."""
@@ -65,11 +67,10 @@ def publish(
     there = set(repository.storage.names(f"targets/{channel}/"))
     uploaded = 0
     for entry in entries:
-        name = _object(_signed(channel, entry))
-        if name not in there:
+        info = target_of(channel, entry)
+        if object_name(info) not in there:
             told(entry.name)
-            _write_new(repository, name, bundle.folder / entry.name)
-            uploaded += entry.bytes
+        uploaded += _put(repository, info, bundle.folder / entry.name, there)
     releases = (release, *others)[:_MOST_RELEASES]
     _offer(repository, channel, Channel(releases=releases), {release.manifest.sha256: entries})
     repository.commit()
@@ -131,14 +132,10 @@ def read_channel(repository: Repository, channel: str) -> Channel:
     info = repository.targets(channel).targets.get(channel_target(channel))
     if info is None:
         return Channel()
-    name = _object(info)
-    stored = repository.storage.read(name)
-    if stored is None:
-        raise PublishError(f"{name} is missing: the repository is damaged")
     try:
-        return Channel.model_validate_json(stored.content)
+        return Channel.model_validate_json(_content(repository, info))
     except ValidationError as error:
-        raise PublishError(f"{name} was written by a later birdedge, or is damaged") from error
+        raise PublishError(f"{info.path} was written by a later birdedge") from error
 
 
 def _offer(
@@ -150,37 +147,49 @@ def _offer(
     """Sign a channel's releases, and the files of those that are among them."""
     content = offered.model_dump_json(exclude_defaults=True).encode()
     info = TargetFile.from_data(channel_target(channel), content, ["sha256"])
-    _write_new(repository, _object(info), content)
+    _put(repository, info, content, {object_name(info)})
     with repository.edit_targets(channel) as targets:
         targets.targets.clear()
         targets.targets[info.path] = info
         for release in offered.releases:
             digest = release.manifest.sha256
             for entry in files.get(digest) or _files_of(repository, channel, release):
-                file = _signed(channel, entry)
+                file = target_of(channel, entry)
                 targets.targets[file.path] = file
 
 
 def _files_of(repository: Repository, channel: str, release: Release) -> tuple[FileEntry, ...]:
     """A published release's files, as its manifest has them."""
-    name = _object(_signed(channel, release.manifest))
+    content = _content(repository, target_of(channel, release.manifest))
+    return (release.manifest, *Manifest.model_validate_json(content).files())
+
+
+def _content(repository: Repository, info: TargetFile) -> bytes:
+    """A target's content, if it is what was signed.
+
+    Raises:
+        PublishError: it is missing, or somebody changed it.
+    """
+    name = object_name(info)
     stored = repository.storage.read(name)
     if stored is None:
         raise PublishError(f"{name} is missing: the repository is damaged")
-    return (release.manifest, *Manifest.model_validate_json(stored.content).files())
+    try:
+        info.verify_length_and_hashes(stored.content)
+    except LengthOrHashMismatchError as error:
+        raise PublishError(f"{name} is not what was signed: somebody changed it") from error
+    return stored.content
 
 
-def _write_new(repository: Repository, name: str, content: bytes | Path) -> None:
-    """Write what is named by its content: what is there already is the same."""
-    with suppress(ConflictError):
-        repository.storage.write(name, content, ABSENT)
-
-
-def _signed(channel: str, entry: FileEntry) -> TargetFile:
-    return TargetFile(entry.bytes, {"sha256": entry.sha256}, file_target(channel, entry))
-
-
-def _object(info: TargetFile) -> str:
-    """Where a target's content lies: its name begins with its hash ("consistent snapshots")."""
-    folder, _, name = info.path.rpartition("/")
-    return f"targets/{folder}/{info.hashes['sha256']}.{name}"
+def _put(
+    repository: Repository, info: TargetFile, content: bytes | Path, there: Container[str]
+) -> int:
+    """Have a target's content where it belongs; bytes that were uploaded for it."""
+    name = object_name(info)
+    stored = repository.storage.read(name) if name in there else None
+    if stored is not None:
+        with suppress(LengthOrHashMismatchError):
+            info.verify_length_and_hashes(stored.content)
+            return 0
+    repository.storage.write(name, content, stored.generation if stored else ABSENT)
+    return info.length

@@ -8,6 +8,7 @@ is passed over.
 from collections.abc import Sequence
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from securesystemslib.signer import Signer
@@ -26,8 +27,10 @@ from tuf.api.metadata import (
 from tuf.api.serialization.json import JSONSerializer
 from tuf.repository import Repository as TufRepository
 
+from ...runtime.sync.release import CHANNEL
 from .keys import OFFLINE, ONLINE, Keys
-from .storage import ABSENT, PublishError, Storage
+from .memory import Memory
+from .storage import ABSENT, ConflictError, PublishError, Storage
 
 DAYS = {"root": 365, "targets": 365, "snapshot": 30, "timestamp": 14}
 CHANNEL_DAYS = 180
@@ -39,6 +42,8 @@ _SERIALIZER = JSONSerializer(compact=True)
 METADATA = "metadata/"
 TIMESTAMP = f"{METADATA}timestamp.json"
 
+_OLDER = "somebody put an older state back, or it was restored from a backup"
+
 
 class Repository(TufRepository):
     """A repository's metadata as one publisher sees them.
@@ -47,11 +52,20 @@ class Repository(TufRepository):
         storage: where it is kept.
         keys: that this publisher has.
         now: the time; the clock's if not given.
+        expired: whether to go on from metadata that have expired, which somebody may be replaying.
+
+    Raises:
+        PublishError: it cannot be read, or is not to be believed; the message says why.
     """
 
-    def __init__(self, storage: Storage, keys: Keys, now: datetime | None = None) -> None:
+    def __init__(
+        self, storage: Storage, keys: Keys, now: datetime | None = None, *, expired: bool = False
+    ) -> None:
         self.storage = storage
+        self.memory = Memory(keys.folder)
         self._keys = keys
+        self._expired = expired
+        self._next_root = 1
         self._now = now or datetime.now(UTC)
         self._signers: dict[str, list[Signer]] = {}
         self._metadata: dict[str, Metadata[Any]] = {}
@@ -127,6 +141,8 @@ class Repository(TufRepository):
         """
         if self._metadata:
             raise PublishError("there is a repository already; `birdedge keys status` shows it")
+        for channel in channels:
+            self._check_name(channel)
         root = Root()
         for role in (*OFFLINE, *ONLINE):
             root.add_key(self._keys.make(role), role)
@@ -148,8 +164,7 @@ class Repository(TufRepository):
 
     def add_channel(self, channel: str) -> None:
         """Delegate a channel's targets to a key of its own."""
-        if channel in self.channels() or channel in DAYS:
-            raise PublishError(f"{channel!r} is the name of a channel or role already")
+        self._check_name(channel)
         key = self._keys.make(channel)
         with self.edit_targets() as targets:
             assert targets.delegations is not None and targets.delegations.roles is not None
@@ -173,7 +188,7 @@ class Repository(TufRepository):
         What the role signs is signed by the old key, too, so that no device is shut out between two
         requests.
         """
-        old, new = self._keys.signer(role), self._keys.make_next(role)
+        old, new = self._signers_of(role)[0], self._keys.make_next(role)
         self._signers[role] = [old, new]
         if role in self.channels():
             with self.edit_targets() as targets:
@@ -196,9 +211,14 @@ class Repository(TufRepository):
         """
         self.do_snapshot(force=Snapshot.type in self._new)
         self.do_timestamp(force=Timestamp.type in self._new)
+        # What no device would believe is never written.
+        for role, metadata in self._new.items():
+            self._verify(self._delegator(role), role, metadata)
         for role, metadata in self._new.items():
             if role not in (Root.type, Timestamp.type):
                 self._write(role, metadata)
+        if self.storage.read(f"{METADATA}{self._next_root}.root.json") is not None:
+            raise ConflictError("somebody else replaced a key meanwhile")
         if Timestamp.type in self._new:
             content = self._new[Timestamp.type].to_bytes(_SERIALIZER)
             self.storage.write(TIMESTAMP, content, self._timestamp_generation)
@@ -206,46 +226,91 @@ class Repository(TufRepository):
         if Root.type in self._new:
             self._write(Root.type, self._new[Root.type])
         self._new.clear()
+        self._remember()
 
     def root_bytes(self) -> bytes:
         """The newest root metadata, for devices to begin with."""
         return self._metadata[Root.type].to_bytes(_SERIALIZER)
 
     def _load(self) -> None:
-        names = self.storage.names(METADATA)
-        roots = [name for name in names if name.endswith(".root.json")]
-        if not roots:
+        anchor = self.memory.root()
+        first = self.storage.read(f"{METADATA}1.root.json")
+        if first is None and self.storage.read(TIMESTAMP) is None:
             return
-        for name in sorted(roots, key=lambda name: int(name.rpartition("/")[2].partition(".")[0])):
-            next_root = self._read(name)
-            # Each is signed by the one before, and by itself.
-            for trusted in (self._metadata.get(Root.type, next_root), next_root):
-                self._verify(trusted.signed, Root.type, next_root)
-            self._metadata[Root.type] = next_root
+        if anchor is None:
+            raise PublishError(
+                f"{self.memory.root_file} is missing, without which nothing here can be believed; "
+                "it is where the repository was begun, and on each device"
+            )
+        self._load_root(anchor)
         stored = self.storage.read(TIMESTAMP)
         if stored is None:
             raise PublishError(f"{TIMESTAMP} is missing: the repository is damaged")
         self._timestamp_generation = stored.generation
-        timestamp = self._parse(TIMESTAMP, stored.content)
-        self._metadata[Timestamp.type] = timestamp
-        root = self.root()
-        self._verify(root, Timestamp.type, timestamp)
+        self._take(Timestamp.type, self._parse(TIMESTAMP, stored.content))
         version = self.timestamp().snapshot_meta.version
-        snapshot = self._read(f"{METADATA}{version}.snapshot.json")
-        self._verify(root, Snapshot.type, snapshot)
-        self._metadata[Snapshot.type] = snapshot
-        for file, info in self.snapshot().meta.items():
-            role = file.removesuffix(".json")
-            self._metadata[role] = self._read(f"{METADATA}{info.version}.{file}")
-        self._verify(root, Targets.type, self._metadata[Targets.type])
-        for channel in self.channels():
-            self._verify(self.targets(), channel, self._metadata[channel])
+        self._take(Snapshot.type, self._read(f"{METADATA}{version}.snapshot.json"))
+        files = self.snapshot().meta
+        for role in (Targets.type, *(file.removesuffix(".json") for file in files)):
+            if role not in self._metadata:
+                version = files[f"{role}.json"].version
+                self._take(role, self._read(f"{METADATA}{version}.{role}.json"))
+        self._remember()
+
+    def _load_root(self, anchor: bytes) -> None:
+        """Go from the root that is known to the newest, each signed by the one before."""
+        root = self._parse(str(self.memory.root_file), anchor)
+        if self.storage.read(f"{METADATA}{root.signed.version}.root.json") is None:
+            raise PublishError(f"the repository lacks root {root.signed.version}: {_OLDER}")
+        self._metadata[Root.type] = root
+        for version in count(root.signed.version + 1):
+            self._next_root = version
+            stored = self.storage.read(f"{METADATA}{version}.root.json")
+            if stored is None:
+                break
+            new = self._parse(f"{version}.root.json", stored.content)
+            self._verify(self.root(), Root.type, new)
+            self._verify(new.signed, Root.type, new)
+            self._metadata[Root.type] = new
+        self._check_age(Root.type, self._metadata[Root.type])
+
+    def _take(self, role: str, metadata: "Metadata[Any]") -> None:
+        """Believe what a role signed, if it did, and nothing later is known."""
+        self._verify(self._delegator(role), role, metadata)
+        known = self.memory.versions().get(role, 0)
+        if metadata.signed.version < known:
+            raise PublishError(
+                f"{role} has version {metadata.signed.version}, {known} is known: {_OLDER}"
+            )
+        self._check_age(role, metadata)
+        self._metadata[role] = metadata
+
+    def _check_age(self, role: str, metadata: "Metadata[Any]") -> None:
+        if metadata.signed.is_expired(self._now) and not self._expired:
+            raise PublishError(
+                f"{role} has expired; if you know why, `birdedge keys renew --expired` goes on "
+                "from there, else somebody may be putting an older state back"
+            )
+
+    def _remember(self) -> None:
+        versions = {role: metadata.signed.version for role, metadata in self._metadata.items()}
+        self.memory.remember(self.root_bytes(), versions)
+
+    def _check_name(self, channel: str) -> None:
+        if not CHANNEL.fullmatch(channel):
+            raise PublishError(f"{channel!r} is no name of a channel: letters, digits, - and _ are")
+        if channel in self.channels() or channel in DAYS:
+            raise PublishError(f"{channel!r} is the name of a channel or role already")
+
+    def _delegator(self, role: str) -> Root | Targets:
+        """Who says whose key is a role's."""
+        return self.root() if role in DAYS else self.targets()
 
     def _verify(self, delegator: Root | Targets, role: str, metadata: "Metadata[Any]") -> None:
         """What somebody slipped into the storage is not signed over."""
         try:
             delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
-        except RepositoryError as error:
+        except (RepositoryError, ValueError) as error:
             raise PublishError(f"{role} is not signed by its key: {error}") from error
 
     def _read(self, name: str) -> "Metadata[Any]":
@@ -262,7 +327,8 @@ class Repository(TufRepository):
 
     def _signers_of(self, role: str) -> list[Signer]:
         if role not in self._signers:
-            self._signers[role] = [self._keys.signer(role)]
+            trusted = self._delegator(role).get_delegated_role(role).keyids
+            self._signers[role] = [self._keys.signer(role, trusted)]
         return self._signers[role]
 
     def _free_version(self, role: str) -> int:

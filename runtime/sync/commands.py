@@ -1,7 +1,6 @@
 """`birdedge sync`; nothing heavy is imported until it runs."""
 
 import os
-import re
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from .synchronise import Outcome, Progress
 
 sync = typer.Typer(add_completion=False, rich_markup_mode=None)
-
-_CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @sync.command()
@@ -94,19 +91,21 @@ def sync_command(
     What is not signed, does not pass its self-test here or is too slow is refused, and the model in
     use stays. A running `birdedge classify --camera` changes over between two frames.
 
-    Exit code 0: the newest is in use; 1: it could not be brought, and why; 130: Ctrl-C.
+    Exit code 0: the newest is in use; 1: it could not be brought (or reported), and why; 130:
+    Ctrl-C.
     """
     from ..extras import needs_extra
+    from .release import CHANNEL
     from .window import Window
 
-    if not _CHANNEL.fullmatch(channel):
+    if not CHANNEL.fullmatch(channel):
         raise typer.BadParameter("letters, digits, - and _ alone", param_hint="--channel")
     try:
         hours = Window.parse(window) if window else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--window") from error
     if hours is not None and not hours.is_open(_local_time()):
-        typer.echo(f"outside the window {hours}; nothing done", err=True)
+        typer.echo(f"birdedge: outside the window {hours}; nothing done", err=True)
         return
     with needs_extra("sync"):
         import packaging.version  # noqa: F401
@@ -117,7 +116,12 @@ def sync_command(
 
     installed = Installed(models or default_models())
     location = locate(repository)
-    line = Line(location, limit * 1000 if limit else None, agent=f"birdedge/{_version()}")
+    line = Line(
+        location,
+        limit * 1000 if limit else None,
+        agent=f"birdedge/{_version()}",
+        may_go_on=lambda: hours is None or hours.is_open(_local_time()),
+    )
     try:
         outcome = _run(installed, line, channel, region, root, report=report)
     except KeyboardInterrupt:
@@ -130,6 +134,10 @@ def sync_command(
         typer.echo(json.dumps(vars(outcome)))
     else:
         typer.echo(outcome.detail)
+    if report:
+        from .heartbeat import heartbeat, send
+
+        send(heartbeat(installed, channel, outcome.state), location)
 
 
 def _run(
@@ -142,19 +150,15 @@ def _run(
     report: bool,
 ) -> "Outcome":
     from ..errors import SyncError
-    from .heartbeat import heartbeat, send
     from .synchronise import synchronise
 
     try:
         with _shown() as progress:
-            outcome = synchronise(installed, line, channel, _version(), region, root, progress)
+            return synchronise(installed, line, channel, _version(), region, root, progress)
     except SyncError as error:
         if report:
-            _try_to_report(installed, line, channel, str(error))
+            _try_to_report(installed, line, channel, error.kind)
         raise
-    if report:
-        send(heartbeat(installed, channel, outcome.state), line.location)
-    return outcome
 
 
 def _try_to_report(installed: "Installed", line: "Line", channel: str, problem: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import urllib3
-from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
+from tuf.api.exceptions import DownloadHTTPError, SlowRetrievalError
 from tuf.api.metadata import TargetFile
 
 from ..backoff import pause
@@ -16,7 +16,9 @@ from .line import Line
 from .trust import why
 
 _TRIES = 5
-"""In a row that bring not a byte; then the line is given up until the next sync."""
+"""In a row that bring hardly anything; then the line is given up until the next sync."""
+
+_SOME = 2**14
 
 _GONE = 416
 """The server has less of the file than we have: ours is another one."""
@@ -46,9 +48,33 @@ def download(
         SyncError: it does not come, or is not what was signed.
         OSError: it cannot be written.
     """
+    progress(_size(path))
+    # What came yesterday may have been torn by a power cut: then it all comes once more.
+    for old in (_size(path) > 0, False):
+        if info.length == 0:
+            path.touch()
+        _fetch(line, url, info, path, progress, sleep)
+        if _is_right(path, info):
+            return
+        path.unlink()
+        if not old:
+            break
+    raise SyncError(
+        f"tampered file refused: {info.path} is not the one that was signed", "LengthOrHashMismatch"
+    )
+
+
+def _fetch(
+    line: Line,
+    url: str,
+    info: TargetFile,
+    path: Path,
+    progress: Progress,
+    sleep: Callable[[float], None],
+) -> None:
+    """Ask until all has come."""
     name = info.path
     tries = 0
-    progress(_size(path))
     while _size(path) < info.length:
         before = _size(path)
         try:
@@ -56,19 +82,19 @@ def download(
         except (DownloadHTTPError, SlowRetrievalError) as error:
             if isinstance(error, DownloadHTTPError) and error.status_code == _GONE:
                 path.unlink(missing_ok=True)
-            raise SyncError(why(error, line, name)) from error
-        except (urllib3.exceptions.HTTPError, DownloadError, ConnectionError) as error:
-            if _size(path) > before:
-                tries = 0
-                continue
-            tries += 1
+            raise SyncError(why(error, line, name), type(error).__name__) from error
+        except (urllib3.exceptions.HTTPError, ConnectionError) as error:
+            # A line that brings a few bytes and breaks is no line.
+            tries = 0 if _size(path) - before >= _SOME else tries + 1
             if tries == _TRIES:
-                raise SyncError(why(error, line, name)) from error
+                raise SyncError(why(error, line, name), type(error).__name__) from error
             sleep(pause(tries))
+        except FileNotFoundError as error:
+            missing = DownloadHTTPError("there is no such file", 404)
+            raise SyncError(why(missing, line, name), "DownloadHTTPError") from error
         else:
             if _size(path) == before:
                 raise SyncError(f"{name} ends after {before:,} of {info.length:,} bytes")
-    _check(path, info)
 
 
 def _go_on(line: Line, url: str, info: TargetFile, path: Path, progress: Progress) -> None:
@@ -90,13 +116,10 @@ def _go_on(line: Line, url: str, info: TargetFile, path: Path, progress: Progres
         os.fsync(file.fileno())
 
 
-def _check(path: Path, info: TargetFile) -> None:
+def _is_right(path: Path, info: TargetFile) -> bool:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != info.hashes["sha256"]:
-        # Going on from it would never end well.
-        path.unlink()
-        raise SyncError(f"tampered file refused: {info.path} is not the one that was signed")
+    return digest == info.hashes["sha256"]
 
 
 def _size(path: Path) -> int:

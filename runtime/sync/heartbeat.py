@@ -5,6 +5,7 @@ No picture, no species, no place, no address: see docs/sync.md for what is told 
 
 import os
 import platform
+import re
 import shutil
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,17 +14,19 @@ from typing import Any
 from urllib.parse import quote
 
 import urllib3
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from .. import machine
 from ..errors import SyncError
 from ..health import read_health
 from ..installed import Installed
 from .locations import Location, google_storage
+from .proxy import connections
 
 HEARTBEAT_SCHEMA = 1
 PREFIX = "fleet/"
 _TIMEOUT_SECONDS = 30.0
+_PATH = re.compile(r"\S*/\S+")
 
 
 class Heartbeat(BaseModel):
@@ -40,7 +43,7 @@ class Heartbeat(BaseModel):
         digest: of the same.
         trial: whether that is still being watched.
         blocked: ids of models that it will not take, with the reasons.
-        sync: how the last sync went, in a word or a sentence.
+        sync: how the last sync went, in a word.
         visits: since the service began with this model; none where no service ran.
         frames: likewise.
         latency_ms: median of one inference there.
@@ -52,8 +55,8 @@ class Heartbeat(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     schema_version: int = HEARTBEAT_SCHEMA
-    device: str
-    sent: datetime
+    device: str = Field(pattern="[0-9a-f]{32}")
+    sent: AwareDatetime
     channel: str
     birdedge: str
     python: str
@@ -97,7 +100,9 @@ def heartbeat(installed: Installed, channel: str, sync: str) -> Heartbeat:
         model=current.model,
         digest=current.digest,
         trial=state.trial is not None and state.trial.digest == current.digest,
-        blocked={blocked.model: blocked.reason for blocked in state.blocked.values()},
+        blocked={
+            blocked.model: _without_paths(blocked.reason) for blocked in state.blocked.values()
+        },
         sync=sync,
         free_gb=round(shutil.disk_usage(installed.folder).free / 1e9, 2),
         temperature=machine.temperature(),
@@ -131,7 +136,7 @@ def send(beat: Heartbeat, location: Location) -> None:
     else:
         method, url = "PUT", location.url + name
     try:
-        response = urllib3.request(
+        response = connections(url).request(
             method, url, body=content, headers=headers, timeout=_TIMEOUT_SECONDS, retries=1
         )
     except urllib3.exceptions.HTTPError as error:
@@ -148,3 +153,8 @@ def _into_folder(path: Path, content: bytes) -> None:
         draft.rename(path)
     except OSError as error:
         raise SyncError(f"cannot report to {path.parent}: {error.strerror}") from error
+
+
+def _without_paths(text: str) -> str:
+    """A reason as it may be told: a folder may have its owner's name."""
+    return _PATH.sub("...", text)

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from ..errors import SyncError
+import urllib3
+
+from ..errors import SyncError, first_line
 from ..sources import without_credentials
+from .proxy import connections
 
 _GOOGLE = "https://storage.googleapis.com"
+_TOKENS = "https://oauth2.googleapis.com"
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 """What a key may do is said by its roles, not by this; see docs/sync.md."""
 
@@ -86,6 +90,11 @@ def _bucket(address: str) -> Location:
 
 def _web(address: str) -> Location:
     parts = urlsplit(address)
+    if parts.query or parts.fragment:
+        raise SyncError(
+            f"{without_credentials(address)!r}: a repository has many files, and an address with ? "
+            "or # is of one"
+        )
     if not parts.hostname:
         raise SyncError(f"{without_credentials(address)!r} names no server")
     headers: dict[str, str] = {}
@@ -113,15 +122,14 @@ class _GoogleToken:
             self._asked = True
         if self._credentials is None:
             return {}
-        import urllib3
         from google.auth.exceptions import GoogleAuthError
         from google.auth.transport.urllib3 import Request
 
         if not self._credentials.valid:
             try:
-                self._credentials.refresh(Request(urllib3.PoolManager()))  # type: ignore[no-untyped-call]
+                self._credentials.refresh(Request(connections(_TOKENS)))  # type: ignore[no-untyped-call]
             except (GoogleAuthError, urllib3.exceptions.HTTPError) as error:
-                raise SyncError(f"Google does not give a token: {_first_line(error)}") from None
+                raise SyncError(f"Google does not give a token: {first_line(error)}") from None
         return {"Authorization": f"Bearer {self._credentials.token}"}
 
 
@@ -141,9 +149,5 @@ def google_credentials() -> Any:
         return google.auth.default(scopes=[_SCOPE])[0]
     except GoogleAuthError as error:
         if named:
-            raise SyncError(f"the key for Google is of no use: {_first_line(error)}") from None
+            raise SyncError(f"the key for Google is of no use: {first_line(error)}") from None
         return None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,5 +1,6 @@
 """What a channel offers: releases, newest first, and which devices each of them is for."""
 
+import re
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,6 +9,8 @@ from ..manifest import FileEntry
 
 CHANNEL_SCHEMA = 1
 MAX_CHANNEL_BYTES = 2**20
+CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""What a channel may be called: it is a part of addresses, and of patterns."""
 
 
 class _Part(BaseModel):
@@ -42,6 +45,7 @@ class Release(_Part):
             regions if none.
         budget: what it may cost there.
         watch_hours: how long a device watches it before it is trusted.
+        watch_confidence: whether it is put back where it is not as sure as the model before.
     """
 
     model: str = Field(min_length=1, max_length=200)
@@ -52,6 +56,7 @@ class Release(_Part):
     regions: tuple[str, ...] = ()
     budget: Budget = Budget()
     watch_hours: float = Field(default=24.0, ge=0, allow_inf_nan=False)
+    watch_confidence: bool = True
 
 
 class Channel(_Part):
@@ -64,8 +69,3 @@ class Channel(_Part):
 def channel_target(channel: str) -> str:
     """The TUF target that holds a channel's releases."""
     return f"{channel}/channel.json"
-
-
-def file_target(channel: str, entry: FileEntry) -> str:
-    """The TUF target that holds one file of a bundle: by its content, and readable to people."""
-    return f"{channel}/{entry.sha256[:16]}.{entry.name}"

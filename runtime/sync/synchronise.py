@@ -6,25 +6,30 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from ..bundle import MANIFEST, ModelBundle, check_file, read_manifest
 from ..errors import BundleError, SyncError
-from ..installed import Installed, InstalledModel, Trial
+from ..installed import Installed, InstalledModel
 from ..manifest import FileEntry, Manifest
+from ..model_state import Trial
 from .download import download
 from .line import Line
-from .release import Release
+from .release import Channel, Release
 from .rollout import Device, choose_release
-from .trial import try_out
-from .trust import TrustedRepository, is_root
+from .trial import Measured, WrongModelError, try_out
+from .trust import CLOCK_OFF, TrustedRepository, is_root
 
 _FREE_BYTES = 50_000_000
 """Left free on the disk, for whatever else the machine does."""
 
-_CLOCK_OFF = timedelta(days=1)
+
+_TRIES = 3
+"""A model that is too slow, too large or dies here is tried so often: the machine may be busy."""
+
+What = Literal["updated", "current", "waiting", "pinned"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Outcome:
 
     Attributes:
         state: ``updated``, ``current`` (nothing to do), ``waiting`` (nothing is meant for this
-            device yet) or ``pinned``.
+            device yet) or ``pinned`` (somebody wants the one in use to stay).
         model: id of the model in use now.
         digest: of the same.
         detail: a sentence for people.
@@ -41,7 +46,7 @@ class Outcome:
         bytes_read: contents received.
     """
 
-    state: Literal["updated", "current", "waiting", "pinned"]
+    state: What
     model: str
     digest: str
     detail: str
@@ -88,29 +93,24 @@ def synchronise(
         _check_clock(state.latest)
         trust = TrustedRepository(place, line, channel, _root(place, root))
         offered = trust.releases()
-        for known in offered.releases:
-            _check_clock(known.published)
+        _check_dates(offered, line.server_time)
         with installed.changing() as state:
-            state.latest = max(datetime.now(UTC), state.latest or datetime.now(UTC))
+            state.latest = max(_now(line), state.latest or _now(line))
         current = installed.current()
-        device = Device(state.device, version, region)
-        release = choose_release(offered, device, state.blocked)
+        release = choose_release(offered, Device(state.device, version, region), state.blocked)
 
-        def outcome(
-            what: Literal["updated", "current", "waiting", "pinned"], detail: str
-        ) -> Outcome:
+        def outcome(what: What, detail: str) -> Outcome:
             now = installed.current()
             return Outcome(what, now.model, now.digest, detail, line.requests, line.bytes_read)
 
         if release is None:
             return outcome("waiting", f"{channel} has no model for this device yet")
-        if release.manifest.sha256 == current.digest:
+        if release.manifest.sha256 == current.digest and _is_whole(current.folder):
+            shutil.rmtree(place / "partial", ignore_errors=True)
             return outcome("current", f"{current.model} is the newest for this device")
         if state.pinned:
             return outcome("pinned", f"{current.model} is pinned; {release.model} waits")
-        trial = _install(installed, trust, release, current, place / "partial", progress)
-        detail = f"{release.model} takes the place of {current.model}; {trial}"
-        return outcome("updated", detail)
+        return outcome(*_install(installed, trust, release, current, place / "partial", progress))
 
 
 def _install(
@@ -120,30 +120,36 @@ def _install(
     current: InstalledModel,
     partial: Path,
     progress: Progress,
-) -> str:
-    model = installed.by_digest(release.manifest.sha256)
+) -> tuple[What, str]:
+    digest = release.manifest.sha256
+    model = installed.by_digest(digest)
     if model is None or not _is_whole(model.folder):
         manifest = _fetch(trust, release, partial, installed, progress)
-        with installed.new(release.model, release.manifest.sha256) as draft:
+        with installed.new(release.model, digest) as draft:
             _assemble(draft, manifest, release, partial, installed)
             progress.step("trying it")
-            latency, told = _try(installed, draft, release, current)
+            measured = _try(installed, draft, release, current)
+        model = installed.by_digest(digest)
+        assert model is not None
     else:
         progress.step("trying it")
-        latency, told = _try(installed, model.folder, release, current)
-    model = installed.by_digest(release.manifest.sha256)
-    assert model is not None
+        measured = _try(installed, model.folder, release, current)
     with installed.changing() as state:
+        # Somebody may have had another word while it was fetched and tried.
+        if state.pinned or digest in state.blocked:
+            return "pinned", f"{current.model} stays; {release.model} waits"
+        state.failures.pop(digest, None)
         state.trial = Trial(
-            digest=model.digest,
-            since=datetime.now(UTC),
+            digest=digest,
             hours=release.watch_hours,
-            latency=latency,
+            confidence=release.watch_confidence,
+            latency=measured.latency,
         )
     installed.use(model.name)
     shutil.rmtree(partial, ignore_errors=True)
     installed.tidy()
-    return told
+    speed = f"{measured.latency * 1000:.1f} ms with {measured.target}"
+    return "updated", f"{release.model} takes the place of {current.model}; {speed}"
 
 
 def _fetch(
@@ -188,37 +194,39 @@ def _bring(trust: TrustedRepository, entry: FileEntry, path: Path, progress: Pro
 def _assemble(
     draft: Path, manifest: Manifest, release: Release, partial: Path, installed: Installed
 ) -> None:
-    """Put a bundle together of what came and what was here; its files may be in several bundles."""
+    """Put a bundle together of what came and of what other models here have, too.
+
+    Those are copied: a bad block of the card must not damage two models at once.
+    """
+    shutil.copyfile(partial / release.manifest.sha256, draft / MANIFEST)
     for entry in manifest.files():
         source = partial / entry.sha256
-        if not source.exists():
-            found = _reusable(installed, entry)
-            if found is None:
-                raise SyncError(f"{entry.name} of {release.model} is gone; sync again")
-            source = found
-        try:
+        if source.exists():
             os.link(source, draft / entry.name)
-        except OSError:
-            shutil.copyfile(source, draft / entry.name)
-    shutil.copyfile(partial / release.manifest.sha256, draft / MANIFEST)
+            continue
+        found = _reusable(installed, entry)
+        if found is None:
+            raise SyncError(f"{entry.name} of {release.model} is gone; sync again")
+        shutil.copyfile(found, draft / entry.name)
     try:
         ModelBundle.load(draft)
     except BundleError as error:
         raise SyncError(f"{release.model} is no whole bundle: {error}") from error
 
 
-def _try(
-    installed: Installed, folder: Path, release: Release, current: InstalledModel
-) -> tuple[float, str]:
-    """Seconds of one inference, and the same in words; a model that does not pass is blocked."""
+def _try(installed: Installed, folder: Path, release: Release, current: InstalledModel) -> Measured:
+    """Try a model here. One that is wrong is blocked; for all else the machine may be to blame."""
+    digest = release.manifest.sha256
     try:
-        trial = try_out(folder, current.folder, release.budget)
+        return try_out(folder, current.folder, release.budget)
     except SyncError as error:
-        installed.block(release.manifest.sha256, release.model, str(error))
+        with installed.changing() as state:
+            failures = state.failures[digest] = state.failures.get(digest, 0) + 1
+        if isinstance(error, WrongModelError) or failures >= _TRIES:
+            installed.block(digest, release.model, str(error))
         raise SyncError(
-            f"{release.model} is not taken: {error}; {current.model} stays in use"
+            f"{release.model} is not taken: {error}; {current.model} stays in use", error.kind
         ) from error
-    return trial.latency, f"{trial.latency * 1000:.1f} ms with {trial.target}"
 
 
 def _reusable(installed: Installed, entry: FileEntry) -> Path | None:
@@ -244,33 +252,52 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _root(place: Path, given: Path | None) -> bytes:
-    """The root of trust to begin with: the one that is given, else the newest that was kept."""
-    if given is not None:
-        try:
-            content = given.read_bytes()
-        except OSError as error:
-            raise SyncError(f"cannot read {given}: {error.strerror}") from error
-        if not is_root(content):
-            raise SyncError(f"{given} is no root.json; the repository's keeper has it")
-        return content
-    kept = (place / "root_history").glob("*.root.json")
-    # A power cut may have left the newest one empty.
-    for path in sorted(kept, key=lambda path: int(path.name.partition(".")[0]), reverse=True):
-        content = path.read_bytes()
-        if is_root(content):
-            return content
-    raise SyncError(
-        "nothing is trusted yet: --root names the root.json that the repository's keeper gave you"
-    )
+    """The root of trust to begin with: the newest that was kept, unless another one is given."""
+    kept = _kept_roots(place)
+    if given is None:
+        if not kept:
+            raise SyncError(
+                "nothing is trusted yet: --root names the root.json that the repository's keeper "
+                "gave you"
+            )
+        return kept[0]
+    try:
+        content = given.read_bytes()
+    except OSError as error:
+        raise SyncError(f"cannot read {given}: {error.strerror}") from error
+    if not is_root(content):
+        raise SyncError(f"{given} is no root.json; the repository's keeper has it")
+    return kept[0] if content in kept else content
+
+
+def _kept_roots(place: Path) -> list[bytes]:
+    """Roots that were trusted, the newest first; a power cut may have left one of them empty."""
+    paths = (place / "root_history").glob("*.root.json")
+    newest_first = sorted(paths, key=lambda path: int(path.name.partition(".")[0]), reverse=True)
+    return [content for path in newest_first if is_root(content := path.read_bytes())]
 
 
 def _check_clock(certain: datetime | None) -> None:
     now = datetime.now(UTC)
-    if certain is not None and now < certain - _CLOCK_OFF:
+    if certain is not None and now < certain - CLOCK_OFF:
         raise SyncError(
             f"clock: this machine's says {now:%Y-%m-%d}, but it is {certain:%Y-%m-%d} at least; "
-            "`timedatectl` sets it"
+            "`timedatectl` sets it",
+            "clock",
         )
+
+
+def _check_dates(offered: Channel, server_time: datetime | None) -> None:
+    """A release from the future says that this clock is wrong, if the server's says so, too."""
+    if server_time is not None and server_time > datetime.now(UTC) + CLOCK_OFF:
+        for release in offered.releases:
+            _check_clock(release.published)
+
+
+def _now(line: Line) -> datetime:
+    """The time, as far as it is certain: no later than the server has it."""
+    now = datetime.now(UTC)
+    return now if line.server_time is None else min(now, line.server_time)
 
 
 @contextmanager
@@ -284,6 +311,9 @@ def _alone(installed: Installed) -> Iterator[Path]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise SyncError("another sync is under way") from None
+            for left in place.glob("tmp*"):
+                # The framework's client was killed as it wrote.
+                left.unlink()
             yield place
     except OSError as error:
         raise SyncError(

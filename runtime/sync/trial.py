@@ -4,7 +4,9 @@ What a model does to its process, a crash, a hang or all memory taken, it does t
 """
 
 import json
+import math
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -24,8 +26,12 @@ _LIMIT_SECONDS = 300.0
 _WARM_UP, _ROUNDS = 3, 15
 
 
+class WrongModelError(SyncError):
+    """A model computes something else on this machine than where it was made."""
+
+
 @dataclass(frozen=True)
-class Trial:
+class Measured:
     """What a model did on this machine.
 
     Attributes:
@@ -43,7 +49,7 @@ class Trial:
 
 def try_out(
     folder: Path, in_use: Path, budget: Budget, limit_seconds: float = _LIMIT_SECONDS
-) -> Trial:
+) -> Measured:
     """Run a model's self-test, aside, and see what it costs.
 
     Args:
@@ -53,16 +59,17 @@ def try_out(
         limit_seconds: after which it hangs.
 
     Raises:
-        SyncError: it computes something else than where it was made, fails, hangs, or is too slow
-            or too large for this machine; the message says which.
+        WrongModelError: it computes something else than where it was made.
+        SyncError: it fails otherwise, hangs, or is too slow or too large for this machine; the
+            message says which.
     """
-    command = [sys.executable, "-m", "birdedge.runtime.sync.trial", str(folder), str(in_use)]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=limit_seconds, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SyncError(f"its self-test did not end within {limit_seconds:.0f} s") from error
+    command = [
+        sys.executable, "-m", "birdedge.runtime.sync.trial",
+        str(folder), str(in_use), str(math.ceil(limit_seconds)),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == -signal.SIGALRM:
+        raise SyncError(f"its self-test did not end within {limit_seconds:.0f} s")
     if done.returncode < 0:
         raise SyncError(f"its self-test died of signal {-done.returncode}")
     lines = done.stdout.splitlines()
@@ -72,31 +79,32 @@ def try_out(
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise SyncError(f"its self-test failed: {last}") from None
     if "failure" in told:
-        raise SyncError(f"its self-test failed: {told['failure']}")
-    trial = Trial(**told)
-    _within(trial, budget)
-    return trial
+        kind = WrongModelError if told["wrong"] else SyncError
+        raise kind(f"its self-test failed: {told['failure']}")
+    measured = Measured(**told)
+    _within(measured, budget)
+    return measured
 
 
-def _within(trial: Trial, budget: Budget) -> None:
-    milliseconds = trial.latency * 1000
+def _within(measured: Measured, budget: Budget) -> None:
+    milliseconds = measured.latency * 1000
     if budget.latency_ms is not None and milliseconds > budget.latency_ms:
         raise SyncError(
             f"too slow here: {milliseconds:.1f} ms for one picture, {budget.latency_ms:g} allowed"
         )
-    if budget.slowdown is not None and trial.reference is not None:
-        slowdown = trial.latency / trial.reference
+    if budget.slowdown is not None and measured.reference is not None:
+        slowdown = measured.latency / measured.reference
         if slowdown > budget.slowdown:
             raise SyncError(
                 f"too slow here: {slowdown:.1f} times the model in use, {budget.slowdown:g} allowed"
             )
-    if budget.memory_mb is not None and trial.memory > budget.memory_mb * 1e6:
+    if budget.memory_mb is not None and measured.memory > budget.memory_mb * 1e6:
         raise SyncError(
-            f"too large here: {trial.memory / 1e6:.0f} MB, {budget.memory_mb:g} allowed"
+            f"too large here: {measured.memory / 1e6:.0f} MB, {budget.memory_mb:g} allowed"
         )
 
 
-def _measure(folder: Path, in_use: Path) -> Trial:
+def _measure(folder: Path, in_use: Path) -> Measured:
     threads = default_threads()
     bundle = ModelBundle.load(folder)
     ran = []
@@ -104,7 +112,7 @@ def _measure(folder: Path, in_use: Path) -> Trial:
         with suppress(MissingExtraError):
             test = self_test(bundle, target, threads)
             if not test.passed:
-                raise BackendError(
+                raise WrongModelError(
                     f"{target} is off by {test.largest_difference:.4g}, "
                     f"{test.tolerance:.4g} allowed"
                 )
@@ -125,17 +133,19 @@ def _measure(folder: Path, in_use: Path) -> Trial:
             if turn >= _WARM_UP:
                 times[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}
-    return Trial(runs["new"].target, medians["new"], medians.get("reference"), memory)
+    return Measured(runs["new"].target, medians["new"], medians.get("reference"), memory)
 
 
 def _main() -> None:
+    # It ends by itself, for who started it may be killed meanwhile.
+    signal.alarm(int(sys.argv[3]))
     # Of all processes, this one goes first where memory runs out.
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     try:
         told = asdict(_measure(Path(sys.argv[1]), Path(sys.argv[2])))
     except BirdedgeError as error:
-        told = {"failure": str(error)}
+        told = {"failure": str(error), "wrong": isinstance(error, WrongModelError)}
     sys.stdout.write(json.dumps(told) + "\n")
 
 

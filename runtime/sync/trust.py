@@ -20,9 +20,11 @@ from tuf.ngclient import FetcherInterface, Updater
 from ..errors import SyncError
 from ..manifest import FileEntry
 from .line import Line
-from .release import MAX_CHANNEL_BYTES, Channel, channel_target, file_target
+from .release import MAX_CHANNEL_BYTES, Channel, channel_target
+from .targets import object_name, target_of
 
-_CLOCK_OFF = timedelta(days=1)
+CLOCK_OFF = timedelta(days=1)
+"""Clocks that differ by less are not worth a word."""
 
 _NOT_THERE = (403, 404)
 """A bucket that may not be listed says 403 of what it does not have."""
@@ -89,26 +91,26 @@ class TrustedRepository:
         Raises:
             SyncError: nothing is, or something else than the bundle says.
         """
-        path = file_target(self.channel, entry)
+        wanted = target_of(self.channel, entry)
         with self._refusals():
-            info = self._updater.get_targetinfo(path)
+            info = self._updater.get_targetinfo(wanted.path)
         if info is None:
-            raise SyncError(f"{path} is not signed by the channel {self.channel!r}")
+            raise SyncError(f"{wanted.path} is not signed by the channel {self.channel!r}")
         if (info.length, info.hashes.get("sha256")) != (entry.bytes, entry.sha256):
-            raise SyncError(f"{path} is signed as another file than the bundle's manifest says")
+            raise SyncError(f"{wanted.path} is signed as another file than the manifest says")
         return info
 
     def address(self, info: TargetFile) -> str:
-        """Where a target's content lies: its name begins with its hash ("consistent snapshots")."""
-        folder, _, name = info.path.rpartition("/")
-        return f"{self.line.location.url}targets/{folder}/{info.hashes['sha256']}.{name}"
+        """Where a target's content lies."""
+        return self.line.location.url + object_name(info)
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:
         try:
             yield
         except (tuf.RepositoryError, tuf.DownloadError, urllib3.exceptions.HTTPError) as error:
-            raise SyncError(why(error, self.line, self._fetcher.last)) from error
+            kind = type(error).__name__
+            raise SyncError(why(error, self.line, self._fetcher.last), kind) from error
         except (OSError, ValueError) as error:
             raise SyncError(f"cannot keep what is signed in {self._folder}: {error}") from error
 
@@ -135,6 +137,8 @@ class _Fetcher(FetcherInterface):
                 yield from chunks
         except FileNotFoundError as error:
             raise tuf.DownloadHTTPError("there is no such file", _NOT_THERE[1]) from error
+        except OSError as error:
+            raise tuf.DownloadError(str(error)) from error
 
 
 def why(error: Exception, line: Line, name: str) -> str:
@@ -179,7 +183,7 @@ def why(error: Exception, line: Line, name: str) -> str:
 def _expired(text: str, line: Line) -> str:
     now = datetime.now(UTC)
     told = line.server_time
-    if told is not None and abs(told - now) > _CLOCK_OFF:
+    if told is not None and abs(told - now) > CLOCK_OFF:
         return (
             f"clock: this machine's says {now:%Y-%m-%d}, the server's {told:%Y-%m-%d}; what is "
             "signed seems expired (`timedatectl` sets it)"

@@ -2,16 +2,20 @@
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from publisher import renamed
 
+from birdedge.runtime import probation as probation_module
 from birdedge.runtime.bundle import ModelBundle, sha256
+from birdedge.runtime.errors import BackendError, SourceError
 from birdedge.runtime.health import Health, read_health, write_health
-from birdedge.runtime.installed import INSIDE, Installed, Trial
-from birdedge.runtime.probation import Probation, count_start, stability_index
+from birdedge.runtime.installed import INSIDE, Installed
+from birdedge.runtime.model_state import Trial
+from birdedge.runtime.probation import Probation, counted_start, stability_index
 
 LATENCY = 0.010
 
@@ -39,13 +43,11 @@ def installed(tmp_path: Path, bundle: ModelBundle) -> Installed:
     return device
 
 
-def on_trial(device: Installed, hours: float = 24.0, since: datetime | None = None) -> None:
+def on_trial(device: Installed, **conditions: Any) -> None:
     with device.changing() as state:
-        state.trial = Trial(
-            digest=device.current().digest,
-            since=since or datetime.now(UTC),
-            hours=hours,
-            latency=LATENCY,
+        digest = device.current().digest
+        state.trial = Trial(digest=digest, hours=24.0, latency=LATENCY).model_copy(
+            update=conditions
         )
 
 
@@ -150,55 +152,139 @@ def test_chance_alone_hardly_ever_puts_a_model_back() -> None:
     assert exceeded <= 2
 
 
-def test_a_service_that_fails_again_and_again_is_given_the_model_before(
+def dies(installed: Installed) -> None:
+    start = counted_start(installed)
+    start.__enter__()
+    # Nobody leaves the block.
+    del start
+
+
+def test_a_service_that_dies_again_and_again_is_given_the_model_before(
     installed: Installed,
 ) -> None:
     for _ in range(3):
-        count_start(installed)
+        dies(installed)
         assert installed.current().model == "garden-2"
-    count_start(installed)
+    dies(installed)
 
     assert installed.current().model == "garden-1"
     (blocked,) = installed.state().blocked.values()
     assert blocked.reason == "the service failed 3 times with it"
 
 
-def test_a_service_that_is_stopped_and_started_by_hand_is_not_failing(
-    installed: Installed, probation: Callable[[], Probation]
+def ends(installed: Installed, error: Exception | None) -> None:
+    with suppress(Exception), counted_start(installed):
+        if error is not None:
+            raise error
+
+
+@pytest.mark.parametrize("error", [BackendError("it gave NaN"), ValueError("a bug")])
+def test_a_service_that_ends_with_an_error_of_the_model_has_failed(
+    installed: Installed, error: Exception
+) -> None:
+    for _ in range(4):
+        ends(installed, error)
+
+    assert installed.current().model == "garden-1"
+
+
+@pytest.mark.parametrize("error", [None, SourceError("no camera at /dev/video0")])
+def test_a_service_that_is_stopped_or_has_no_camera_has_not_failed(
+    installed: Installed, error: Exception | None
 ) -> None:
     for _ in range(10):
-        count_start(installed)
-        probation().end()
+        ends(installed, error)
+
+    assert installed.current().model == "garden-2"
+
+
+def test_a_machine_that_loses_its_power_again_and_again_is_not_the_models_fault(
+    installed: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        monkeypatch.setattr(probation_module, "_boot", lambda number=number: f"boot-{number}")
+        dies(installed)
 
     assert installed.current().model == "garden-2"
 
 
 def test_ten_minutes_of_frames_are_a_good_start(installed: Installed) -> None:
     clock = Clock()
-    count_start(installed)
+    dies(installed)
     watching = Probation(installed, installed.current(), clock)
     for _ in range(30):
         clock.seconds += 30
         watching.frame()
 
-    assert installed.state().trial is not None
-    assert installed.state().trial.starts == 0
+    trial = installed.state().trial
+    assert trial is not None and trial.starts == 0
     health = read_health(installed.folder, installed.current().digest)
     assert health is not None and health.frames > 10
 
 
-def test_a_trial_ends_and_nothing_is_put_back_any_more(
-    installed: Installed, probation: Callable[[], Probation]
-) -> None:
-    on_trial(installed, hours=1, since=datetime.now(UTC) - timedelta(hours=2))
-    watching = probation()
-    watching.judge()
-    assert installed.state().trial is None
+def test_a_trial_ends_after_so_many_hours_at_work(installed: Installed) -> None:
+    on_trial(installed, hours=1.0)
+    clock = Clock()
+    watching = Probation(installed, installed.current(), clock)
     for _ in range(300):
+        watching.inferred(LATENCY)
+    while clock.seconds < 3500:
+        clock.seconds += 60
+        watching.frame()
+    assert installed.state().trial is not None
+    clock.seconds += 120
+    watching.frame()
+    assert installed.state().trial is None
+    for _ in range(3000):
         watching.inferred(LATENCY * 10)
     watching.judge()
 
     assert installed.current().model == "garden-2"
+
+
+def test_a_feeder_without_birds_says_nothing_of_a_model(installed: Installed) -> None:
+    on_trial(installed, hours=1.0)
+    clock = Clock()
+    watching = Probation(installed, installed.current(), clock)
+    for _ in range(100):
+        clock.seconds += 600
+        watching.frame()
+
+    assert installed.state().trial is not None
+
+
+def test_a_model_that_somebody_pinned_or_whose_keeper_expects_it_stays(
+    installed: Installed, probation: Callable[[], Probation]
+) -> None:
+    sure(installed, "garden-1", lambda: 0.5, 300)
+    sure(installed, "garden-2", lambda: 0.99, 300)
+    on_trial(installed, confidence=False)
+    probation().judge()
+    assert installed.current().model == "garden-2"
+    on_trial(installed)
+    with installed.changing() as state:
+        state.pinned = True
+    probation().judge()
+    assert installed.current().model == "garden-2"
+    with installed.changing() as state:
+        state.pinned = False
+    probation().judge()
+
+    assert installed.current().model == "garden-1"
+
+
+def test_a_model_is_put_back_only_if_it_is_still_in_use(
+    installed: Installed, probation: Callable[[], Probation]
+) -> None:
+    """Somebody, or a sync, was faster than the watch."""
+    watching = probation()
+    for _ in range(250):
+        watching.inferred(LATENCY * 4)
+    installed.use(installed.find("garden-1").name)
+    watching.judge()
+
+    assert installed.current().model == "garden-1"
+    assert {entry.model for entry in installed.state().blocked.values()} <= {"garden-2"}
 
 
 def test_where_the_model_before_is_damaged_the_one_inside_is_used(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ....runtime.errors import first_line
 from ....runtime.extras import needs_extra
 from ....runtime.sync.locations import bucket_and_prefix, google_credentials
 from . import ABSENT, ConflictError, PublishError, Stored
@@ -91,8 +92,4 @@ class GoogleStorage:
             yield
         except (GoogleAPIError, GoogleAuthError, requests.RequestException, OSError) as error:
             place = f"gs://{self._bucket.name}/{self._prefix}{name}"
-            raise PublishError(f"{place}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+            raise PublishError(f"{place}: {first_line(error)}") from error

@@ -20,6 +20,7 @@ from birdedge.compress.publish.storage.folder import FolderStorage
 from birdedge.compress.publish.storage.gcs import GoogleStorage
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import SyncError
+from birdedge.runtime.installed import Installed
 from birdedge.runtime.sync.heartbeat import PREFIX, heartbeat, send
 from birdedge.runtime.sync.locations import locate
 
@@ -167,7 +168,8 @@ def test_heartbeats_reach_the_keeper_and_nothing_else_may_be_written(
         GoogleStorage(ADDRESS).write("metadata/timestamp.json", b"{}", ABSENT)
 
 
-def test_a_heartbeat_says_nothing_of_birds_or_places(device: Device, key: Path) -> None:
+def test_a_heartbeat_says_nothing_of_birds_or_places(device: Device) -> None:
+    device.installed.block("0" * 64, "bad", "cannot read /home/ada/models/x: it is gone")
     told = heartbeat(device.installed, "stable", "current").model_dump_json()
 
     assert set(json.loads(told)) <= {
@@ -175,11 +177,17 @@ def test_a_heartbeat_says_nothing_of_birds_or_places(device: Device, key: Path) 
         "digest", "trial", "blocked", "sync", "visits", "frames", "latency_ms", "confidence",
         "free_gb", "temperature",
     }  # fmt: skip
+    assert json.loads(told)["blocked"] == {"bad": "cannot read ... it is gone"}
 
 
 def test_what_is_no_heartbeat_is_passed_over(tmp_path: Path) -> None:
     storage = FolderStorage(tmp_path)
     storage.write(f"{PREFIX}one/1.json", b"{", ABSENT)
     storage.write(f"{PREFIX}two/1.json", b'{"device": "two"}', ABSENT)
+    beat = heartbeat(Installed(tmp_path / "models"), "stable", "current")
+    without_zone = beat.model_dump_json().replace(beat.sent.strftime("%S.%fZ"), "00")
+    storage.write(f"{PREFIX}{beat.device}/1.json", without_zone.encode(), ABSENT)
+    # Nobody speaks for another device.
+    storage.write(f"{PREFIX}{'0' * 32}/1.json", beat.model_dump_json().encode(), ABSENT)
 
     assert last_heartbeats(storage) == []

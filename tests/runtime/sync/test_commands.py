@@ -72,7 +72,10 @@ def test_a_damaged_model_is_no_reason_to_name_no_birds(
     assert named.returncode == 0
     assert json.loads(named.stdout)["model_version"].startswith("mobilenetv2_100-")
     assert "the model in use is of no use: " in named.stderr
-    assert birdedge("sync", repository).returncode == 0
+    mended = birdedge("sync", repository, "--json")
+    assert json.loads(mended.stdout)["state"] == "updated"
+    named = birdedge("classify", "--json", str(red_picture(tmp_path)))
+    assert json.loads(named.stdout)["model_version"] == "garden-1"
 
 
 def test_models_are_used_pinned_and_put_back_by_hand(
@@ -192,7 +195,7 @@ def test_keys_are_shown_renewed_and_replaced(birdedge: Birdedge, repository: str
 
     assert status.returncode == 0
     assert [line.split()[0] for line in status.stdout.splitlines()[1:]] == [
-        "root", "timestamp", "snapshot", "stable", "targets",
+        "root", "timestamp", "snapshot", "targets", "stable",
     ]  # fmt: skip
     assert (rotated.returncode, added.returncode) == (0, 0)
     assert birdedge("sync", repository, "--root", "keys/root.json").returncode == 0
@@ -214,7 +217,8 @@ def test_the_keeper_sees_the_fleet(birdedge: Birdedge, repository: str) -> None:
     assert ill.returncode == 1
     beat = json.loads(ill.stdout)
     assert (beat["model"], beat["channel"]) == ("garden-1", "nightly")
-    assert "offers nothing in a channel 'nightly'" in beat["sync"]
+    assert beat["sync"] == "failed"
+    assert "its last sync: failed" in ill.stderr
 
 
 def test_ctrl_c_ends_a_download_that_hangs_and_keeps_what_came(

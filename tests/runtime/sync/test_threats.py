@@ -2,15 +2,21 @@
 
 import json
 import shutil
+import socket
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from publisher import Device, Publisher
 from servers.web import WebServer
 
+from birdedge.compress.publish.keys import Keys
+from birdedge.compress.publish.repository import Repository
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import SyncError
 from birdedge.runtime.installed import Installed
@@ -161,6 +167,27 @@ def test_endless_slow_metadata(
     untouched()
 
 
+def test_an_answer_that_never_begins(
+    publisher: Publisher, follows: Device, untouched: Callable[[], None]
+) -> None:
+    """Headers that come one by one: each is in time, and there is no end to them."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def trickle() -> None:
+            caller, _ = server.accept()
+            with caller, suppress(OSError):
+                caller.sendall(b"HTTP/1.1 200 OK\r\n")
+                while True:
+                    caller.sendall(b"X-More: 1\r\n")
+                    time.sleep(0.2)
+
+        Thread(target=trickle, daemon=True).start()
+        follows.address = f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        refused(follows, "too slow: .* came with no whole answer", timeout=0.5, patience=0.5)
+    untouched()
+
+
 def test_an_endless_slow_file(
     publisher: Publisher,
     follows: Device,
@@ -212,6 +239,7 @@ def test_a_wrong_key(
 
 def test_a_channels_key_signs_for_no_other_channel(
     tmp_path: Path, version: Version, publisher: Publisher, follows: Device, web: WebServer,
+    monkeypatch: pytest.MonkeyPatch,
     untouched: Callable[[], None],
 ) -> None:  # fmt: skip
     """The key of beta was stolen; devices on stable do not believe it."""
@@ -220,6 +248,9 @@ def test_a_channels_key_signs_for_no_other_channel(
     repository.commit()
     keys = publisher.keys.folder
     shutil.copy(keys / "beta.pem", keys / "stable.pem")
+    # A thief's own tools check nothing.
+    monkeypatch.setattr(Keys, "signer", lambda self, role, _: self._read(self._path(role)))
+    monkeypatch.setattr(Repository, "_verify", lambda *_: None)
     publisher.publish(version("garden-2"))
 
     refused(follows, r"wrong key: \d+.stable.json of ")
@@ -265,10 +296,11 @@ def test_a_clock_that_is_a_year_ahead(
 
 
 def test_a_clock_that_is_a_year_behind(
-    publisher: Publisher, device: Device, version: Version
+    publisher: Publisher, device: Device, version: Version, web: WebServer
 ) -> None:
-    """Even at the first time: the newest release is of a day that has not come."""
+    """Even at the first time: releases and the server are of a day that has not come."""
     publisher.publish(version("garden-1"), published=datetime.now(UTC) + YEAR)
+    web.date = datetime.now(UTC) + YEAR
 
     refused(device, "clock: this machine's says .* at least; `timedatectl` sets it")
 
