@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ..installed import Installed
+    from .install import Progress
     from .line import Line
-    from .synchronise import Outcome, Progress
+    from .synchronise import Outcome
 
 sync = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -173,7 +174,7 @@ def _try_to_report(installed: "Installed", line: "Line", channel: str, problem: 
 @contextmanager
 def _shown() -> "Iterator[Progress]":
     """Show how far it has come, where a person is looking at the terminal."""
-    from .synchronise import Progress
+    from .install import Progress
 
     if not sys.stderr.isatty():
         yield Progress()

@@ -5,10 +5,9 @@ or signed by others; here each refusal is a sentence that says what happened and
 See https://theupdateframework.github.io/specification/latest/#detailed-client-workflow.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import urllib3
@@ -19,12 +18,10 @@ from tuf.ngclient import FetcherInterface, Updater
 
 from ..errors import SyncError
 from ..manifest import FileEntry
+from .clock import CLOCK_OFF
 from .line import Line
 from .release import MAX_CHANNEL_BYTES, Channel, channel_target
 from .targets import object_name, target_of
-
-CLOCK_OFF = timedelta(days=1)
-"""Clocks that differ by less are not worth a word."""
 
 _NOT_THERE = (403, 404)
 """A bucket that may not be listed says 403 of what it does not have."""
@@ -209,11 +206,3 @@ def _reason(error: BaseException) -> str:
         error = below
     text = str(error).rpartition(">: ")[2] or type(error).__name__
     return text[:200]
-
-
-def is_root(content: bytes) -> bool:
-    """Whether something can be a root of trust at all."""
-    try:
-        return bool(json.loads(content)["signed"]["_type"] == "root")
-    except (ValueError, KeyError, TypeError):
-        return False

@@ -18,7 +18,7 @@ from birdedge.runtime import golden
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import SyncError
 from birdedge.runtime.installed import INSIDE
-from birdedge.runtime.sync import synchronise as module
+from birdedge.runtime.sync import install, synchronise
 
 Version = Callable[..., ModelBundle]
 
@@ -248,7 +248,7 @@ def test_a_disk_without_space_is_told_before_anything_is_fetched(
 ) -> None:
     publisher.publish(version("garden-1"))
     usage = shutil.disk_usage(device.installed.folder.parent)
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage._replace(free=50_000_100))
+    monkeypatch.setattr(install.shutil, "disk_usage", lambda _: usage._replace(free=50_000_100))
 
     with pytest.raises(SyncError, match="no space for garden-1: it needs "):
         device.sync()
@@ -308,14 +308,14 @@ def test_a_word_that_is_said_during_a_download_counts(
     publisher.publish(version("garden-1"))
     device.sync()
     publisher.publish(version("garden-2"))
-    try_out = module.try_out
+    try_out = install.try_out
 
     def pinned_meanwhile(*arguments: Any) -> Any:
         with device.installed.changing() as state:
             state.pinned = True
         return try_out(*arguments)
 
-    monkeypatch.setattr(module, "try_out", pinned_meanwhile)
+    monkeypatch.setattr(install, "try_out", pinned_meanwhile)
 
     assert device.sync().state == "pinned"
     assert device.model == "garden-1"
@@ -385,7 +385,7 @@ def test_the_first_time_somebody_has_to_be_trusted(
 def test_two_syncs_at_once_are_one(publisher: Publisher, device: Device, version: Version) -> None:
     publisher.publish(version("garden-1"))
     with (
-        module._alone(device.installed),
+        synchronise._alone(device.installed),
         pytest.raises(SyncError, match="another sync is under way"),
     ):
         device.sync()

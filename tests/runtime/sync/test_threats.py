@@ -20,7 +20,7 @@ from birdedge.compress.publish.repository import Repository
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import SyncError
 from birdedge.runtime.installed import Installed
-from birdedge.runtime.sync import synchronise
+from birdedge.runtime.sync import install
 
 Version = Callable[..., ModelBundle]
 
@@ -197,13 +197,13 @@ def test_an_endless_slow_file(
     untouched: Callable[[], None],
 ) -> None:
     publisher.publish(version("garden-2"))
-    fetch = synchronise._fetch
+    fetch = install._fetch
 
     def when_metadata_have_come(*arguments: Any) -> Any:
         web.bytes_per_second = 100
         return fetch(*arguments)
 
-    monkeypatch.setattr(synchronise, "_fetch", when_metadata_have_come)
+    monkeypatch.setattr(install, "_fetch", when_metadata_have_come)
 
     refused(follows, "too slow: stable/.*manifest.json of .* came with .* bytes", slow_window=0.5)
     untouched()
