@@ -23,7 +23,8 @@ _TOLD = (
 """Features of processors that decide how fast networks run."""
 
 _PACKAGES = (
-    "birdedge", "numpy", "onnxruntime", "openvino", "ai-edge-litert", "tflite-runtime", "torch",
+    "birdedge", "numpy", "onnxruntime", "openvino", "ai-edge-litert", "tflite-runtime", "ncnn",
+    "torch",
 )  # fmt: skip
 
 _NOT_VERSION = re.compile(r"[^\d.].*")

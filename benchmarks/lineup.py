@@ -9,7 +9,7 @@ from ..runtime.bundle import ModelBundle
 from ..runtime.errors import BundleError
 from .contenders import BIRDEDGE, Contender
 
-_BARE = {"onnx": "bare onnx", "openvino": "bare openvino", "tflite": "bare tflite"}
+_BARE = {engine: f"bare {engine}" for engine in ("onnx", "openvino", "tflite", "ncnn")}
 
 
 def contenders_of(

@@ -23,7 +23,7 @@ recover = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 def _targets(value: str) -> str:
     if value == "all":
-        return ",".join(TARGETS)
+        return ",".join(name for name, recipe in TARGETS.items() if recipe.in_all)
     names = [_one_of(TARGETS, "target")(name.strip()) for name in value.split(",")]
     return ",".join(dict.fromkeys(names))
 
@@ -154,7 +154,10 @@ def compress_command(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="BUNDLE", help="Folder to write.")],
     targets: Annotated[
         str,
-        typer.Option(callback=_targets, help=f"Comma-separated, of {', '.join(TARGETS)}; or all."),
+        typer.Option(
+            callback=_targets,
+            help=f"Comma-separated, of {', '.join(TARGETS)}; or all, without ncnn's.",
+        ),
     ] = ",".join(DEFAULT_TARGETS),
     macs: _Macs = None,
     latency: _Latency = None,

@@ -16,11 +16,13 @@ class Recipe:
             also round differently from one processor family to the next, by up to 1.8 % in ONNX
             Runtime (3.9 % in LiteRT, 4.5 % in OpenVINO). Dot products that saturate, which cost
             MobileNetV2 2.7 points of accuracy, differ by 6.5 % and more.
+        in_all: whether ``--targets all`` makes it; else it is made only when it is named.
     """
 
     exporter: str
     quantized: bool = False
     tolerance: float = 1e-2
+    in_all: bool = True
 
 
 TARGETS = {
@@ -30,6 +32,8 @@ TARGETS = {
     "openvino-int8": Recipe("openvino", quantized=True, tolerance=0.1),
     "tflite-fp32": Recipe("tflite"),
     "tflite-int8": Recipe("tflite", quantized=True, tolerance=0.1),
+    "ncnn-fp32": Recipe("ncnn", in_all=False),
+    "ncnn-fp16": Recipe("ncnn-fp16", in_all=False),
 }
 
 DEFAULT_TARGETS = ("onnx-fp32", "onnx-int8")

@@ -103,7 +103,12 @@ def _processor(patient: Patient) -> Iterator[Finding]:
 
 
 def _engines(_: Patient) -> Iterator[Finding]:
-    packages = {"onnxruntime": "", "openvino": "openvino", "ai-edge-litert": "tflite"}
+    packages = {
+        "onnxruntime": "",
+        "openvino": "openvino",
+        "ai-edge-litert": "tflite",
+        "ncnn": "ncnn",
+    }
     for package, extra in packages.items():
         try:
             yield Finding("engine", "ok", f"{package} {version(package)}")

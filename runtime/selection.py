@@ -20,7 +20,7 @@ from .errors import BackendError, MissingExtraError
 from .golden import draw_golden_inputs, model_input
 
 _WARM_UP, _ROUNDS = 3, 15
-_ENGINE_PACKAGES = ("onnxruntime", "openvino", "ai-edge-litert", "tflite-runtime")
+_ENGINE_PACKAGES = ("onnxruntime", "openvino", "ai-edge-litert", "tflite-runtime", "ncnn")
 
 
 def choose_target(bundle: ModelBundle, threads: int) -> str:

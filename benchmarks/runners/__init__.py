@@ -17,6 +17,7 @@ _RUNNERS = {
     "bare onnx": "bare_onnx:BareOnnx",
     "bare openvino": "bare_openvino:BareOpenVino",
     "bare tflite": "bare_tflite:BareTflite",
+    "bare ncnn": "bare_ncnn:BareNcnn",
     "torch eager": "torch:TorchEager",
     "torch.compile": "torch:TorchCompiled",
 }
@@ -26,6 +27,7 @@ _ENGINE_MODULES = {
     "onnx": "onnxruntime",
     "openvino": "openvino",
     "tflite": "ai_edge_litert.interpreter",
+    "ncnn": "ncnn",
     "torch": "torch",
 }
 

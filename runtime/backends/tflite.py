@@ -1,9 +1,5 @@
 """LiteRT, TensorFlow Lite's successor; `tflite_runtime` serves where it is all there is."""
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +10,7 @@ from ..errors import BackendError
 from ..extras import needs_extra
 from ..manifest import Target
 from . import Pixels, as_laid_out, channels_last, needs_features
+from .chatter import without_chatter
 
 
 class TfliteBackend:
@@ -72,7 +69,7 @@ def _one_by_one(batch: Pixels) -> list[Pixels]:
 def open_interpreter(model: Path, threads: int) -> Any:
     """An interpreter with its tensors allocated; see `Backend.load` for what it raises."""
     try:
-        with _without_chatter():
+        with without_chatter():
             interpreter = _interpreter_class()(model_path=str(model), num_threads=threads)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError, OSError) as error:
@@ -87,24 +84,6 @@ def _interpreter_class() -> Any:
         with needs_extra("tflite"):
             from tflite_runtime.interpreter import Interpreter
     return Interpreter
-
-
-@contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Keep LiteRT's C++ notes ("Created XNNPACK delegate") off the terminal.
-
-    They go straight to file descriptor 2 and no setting silences them; failures come as exceptions.
-    """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
 
 
 def _quantised(values: Pixels, tensor: dict[str, Any]) -> NDArray[Any]:

@@ -22,7 +22,7 @@ from birdedge.runtime.golden import draw_golden_inputs
 from birdedge.runtime.manifest import FileEntry, Target
 from birdedge.runtime.preprocess import Preprocess
 
-ENGINES = ["onnx", "openvino", "tflite"]
+ENGINES = ["onnx", "openvino", "tflite", "ncnn"]
 SIZE = (64, 96)  # not square: swapped axes would show
 CLASSES = 5
 
@@ -205,5 +205,5 @@ def test_a_model_without_features_says_so(backend: Backend, batch: NDArray[np.fl
 def test_unknown_engine_is_named_with_the_known_ones() -> None:
     entry = FileEntry(name="m", sha256="0" * 64, bytes=0)
     target = Target(engine="abacus", files=(entry,), golden_tolerance=1)
-    with pytest.raises(BackendError, match=r"abacus.*onnx.*openvino.*tflite"):
+    with pytest.raises(BackendError, match=r"abacus.*ncnn.*onnx.*openvino.*tflite"):
         load_backend((Path("m"),), target, threads=1)

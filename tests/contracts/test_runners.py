@@ -42,14 +42,16 @@ def network() -> nn.Module:
 
 @pytest.fixture(scope="module")
 def bundle(network: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    """Six targets: three engines, in float and in INT8."""
+    """Seven targets: three engines, in float and in INT8, and one in float alone."""
     folder = tmp_path_factory.mktemp("bundle")
     drawn = draw_golden_inputs(SIZE)
     targets, logits = {}, {}
-    for engine in ("onnx", "openvino", "tflite"):
-        exported = load_exporter(engine).export(network, SIZE, folder)
-        integers = quantize(exported, CalibrationSet(drawn, PREPROCESS), folder)
-        for kind, model in (("fp32", exported), ("int8", integers)):
+    for engine in ("onnx", "openvino", "tflite", "ncnn"):
+        kinds = {"fp32": load_exporter(engine).export(network, SIZE, folder)}
+        if engine != "ncnn":
+            calibration = CalibrationSet(drawn, PREPROCESS)
+            kinds["int8"] = quantize(kinds["fp32"], calibration, folder)
+        for kind, model in kinds.items():
             files = tuple(describe_file(file) for file in model.files)
             name = f"{engine}-{kind}"
             targets[name] = Target(
@@ -92,7 +94,7 @@ def test_the_bare_loop_gives_what_birdedge_gives(
 ) -> None:
     ours: dict[str, NDArray[np.float32]] = {}
     pictures = draw_golden_inputs(SIZE)
-    assert len(all_of(bundle)) == 12
+    assert len(all_of(bundle)) == 14
     for contender in all_of(bundle):
         runner = import_runner(contender).load(contender)
         runner.prepare(pictures[:1])
@@ -156,6 +158,7 @@ def test_engines_own_tools_time_the_same_files(bundle: ModelBundle) -> None:
         "onnx-fp32": None, "onnx-int8": None,
         "openvino-fp32": "benchmark_app", "openvino-int8": "benchmark_app",
         "tflite-fp32": "litert-benchmark", "tflite-int8": "litert-benchmark",
+        "ncnn-fp32": None,
     }  # fmt: skip
 
 
