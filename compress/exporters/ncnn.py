@@ -66,7 +66,7 @@ class NcnnHalfExporter(NcnnExporter):
 def _convert(
     traced: torch.jit.ScriptModule, files: tuple[Path, ...], input_size: tuple[int, int], half: bool
 ) -> None:
-    """Run pnnx, in a folder of its own: it writes six more files beside what it reads."""
+    """Run pnnx, in a folder of its own: it writes five more files beside what it reads."""
     import pnnx
 
     graph, weights = (file.absolute() for file in files)

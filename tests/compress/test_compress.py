@@ -105,7 +105,12 @@ def test_record_keeps_names_but_no_folders(value: str, kept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "wanted"), [("onnx-int8", ("onnx-int8",)), ("all", tuple(TARGETS))]
+    ("given", "wanted"),
+    [
+        ("onnx-int8", ("onnx-int8",)),
+        ("ncnn-fp32,ncnn-fp16", ("ncnn-fp32", "ncnn-fp16")),
+        ("all", tuple(name for name in TARGETS if not name.startswith("ncnn"))),
+    ],
 )
 def test_command_prints_the_bundles_path_alone(
     compressed: Compressed,
@@ -241,7 +246,7 @@ def test_older_bundle_is_replaced_only_on_request(compressed: Compressed, traine
 def test_every_known_target_can_be_made(trained, tmp_path: Path) -> None:
     targets = tuple(TARGETS)
     done = compress(trained.path, tmp_path / "all", targets=targets, calibration=FEW, max_drop=20)
-    for name in ("onnx-fp32", "openvino-fp16", "tflite-fp32"):
+    for name in ("onnx-fp32", "openvino-fp16", "tflite-fp32", "ncnn-fp32", "ncnn-fp16"):
         assert done.figures[name].val.agreement == 1
     bundle = ModelBundle.load(tmp_path / "all")
     assert bundle.manifest.targets.keys() == set(targets)
