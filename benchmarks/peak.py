@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime.backends.amx import without_amx
+
 _SIZE = 1024
 _SECONDS = 0.5
 _BEST_OF = 5
@@ -93,6 +95,7 @@ def _openvino_products(threads: int) -> dict[str, Callable[[], object]]:
     It has no integer product of its own: as in a network's INT8 layers, the left matrix is
     quantized each time, and the right one is a constant with a scale.
     """
+    without_amx()
     import openvino
     from openvino import opset13 as ops
 

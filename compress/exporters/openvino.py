@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ...runtime.backends.amx import without_amx
 from ...runtime.errors import BackendError
 from ...runtime.extras import needs_extra
 from ...runtime.untracked import untracked
@@ -17,6 +18,7 @@ class OpenVinoExporter:
 
     def export(self, network: nn.Module, input_size: tuple[int, int], folder: Path) -> Exported:
         """Write ``model_fp16.xml`` and ``model_fp16.bin``; see `Exporter.export`."""
+        without_amx()
         with needs_extra("openvino"), untracked():
             import openvino
         path = folder / "model_fp16.xml"

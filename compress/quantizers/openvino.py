@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...runtime.backends.amx import without_amx
 from ...runtime.errors import BackendError
 from ...runtime.extras import needs_extra
 from ...runtime.untracked import untracked
@@ -23,6 +24,7 @@ class OpenVinoQuantizer:
 
     def calibrate(self, source: Exported, calibration: CalibrationSet) -> "OpenVinoCalibrated":
         """Nothing yet: NNCF measures ranges anew for each choice of layers; see `calibrate`."""
+        without_amx()
         with needs_extra("compress"), quiet(), untracked():
             import nncf  # noqa: F401 - said now rather than after other stages
         return OpenVinoCalibrated(source, calibration)

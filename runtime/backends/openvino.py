@@ -12,6 +12,7 @@ from ..extras import needs_extra
 from ..manifest import Target
 from ..untracked import untracked
 from . import Pixels, as_laid_out, channels_last, needs_features
+from .amx import without_amx
 
 
 class OpenVinoBackend:
@@ -91,6 +92,7 @@ def _core() -> Any:
     when it is unloaded, and puts back the one it found, which another plugin may have freed
     since. The next signal then kills the process. A plugin that stays frees nothing.
     """
+    without_amx()
     with untracked():
         import openvino
 
