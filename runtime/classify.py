@@ -58,7 +58,7 @@ class ClassifyOptions:
         try:
             return self._load(folder)
         except (BundleError, BackendError) as error:
-            if self.model is not None or folder == DEFAULT_MODEL.resolve():
+            if self.model is not None or folder == DEFAULT_MODEL:
                 raise
             say(f"the model in use is of no use: {error}")
         from .installed import Installed
@@ -71,8 +71,9 @@ class ClassifyOptions:
 
     def wanted_model(self) -> Path:
         """The folder that is wanted now: another one when a link was pointed elsewhere."""
+        folder = self.model or model_in_use()
         # Path.resolve would raise where links lead in a circle; loading says it better.
-        return Path(os.path.realpath(self.model or model_in_use()))
+        return Path(os.path.realpath(folder)) if folder.is_symlink() else folder
 
     def _load(self, folder: Path) -> Classifier:
         return load_classifier(
