@@ -26,11 +26,11 @@ def write_network(
     batch: int | str = "batch",
     size: int | str = SIZE,
     softmax: bool = False,
-    heavy: bool = False,
+    heavy: int = 0,
 ) -> Path:
     """A classifier whose logits are the mean red, green and blue of the picture, sharpened.
 
-    A heavy one does a hundred million multiplications more for the same answer.
+    A heavy one does so many hundred million multiplications more for the same answer.
     """
     weights = SHARPNESS * np.eye(3, dtype=np.float32) if weights is None else weights
     classes = weights.shape[1]
@@ -51,9 +51,12 @@ def write_network(
         constants["nothing"] = np.zeros((96, classes), dtype=np.float32)
         pads = {"pads": [1, 1, 1, 1]}
         nodes += [
-            helper.make_node("Conv", ["pictures", "wide"], ["one"], **pads),
-            helper.make_node("Conv", ["one", "deep"], ["two"], **pads),
-            helper.make_node("GlobalAveragePool", ["two"], ["pooled"]),
+            helper.make_node("Conv", ["pictures", "wide"], ["layer0"], **pads),
+            *(
+                helper.make_node("Conv", [f"layer{n}", "deep"], [f"layer{n + 1}"], **pads)
+                for n in range(heavy)
+            ),
+            helper.make_node("GlobalAveragePool", [f"layer{heavy}"], ["pooled"]),
             helper.make_node("Flatten", ["pooled"], ["flat"]),
             helper.make_node("MatMul", ["flat", "nothing"], ["zeros"]),
             helper.make_node("Add", ["values", "zeros"], ["same"]),

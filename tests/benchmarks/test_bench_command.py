@@ -24,7 +24,7 @@ QUICK = ("--rounds", 3, "--seconds", 0, "--cold-starts", 1)
 def test_a_run_writes_a_table_json_csv_and_a_page(
     birdedge: Birdedge, make_bundle: Callable[..., ModelBundle], photos: Path, tmp_path: Path
 ) -> None:
-    bundle = make_bundle(heavy=True)
+    bundle = make_bundle(heavy=1)
     strangers = tmp_path / "strangers"
     strangers.mkdir()
     Image.new("RGB", (40, 40), "gray").save(strangers / "fence.png")
@@ -65,7 +65,7 @@ def test_a_run_writes_a_table_json_csv_and_a_page(
 def test_what_became_worse_is_exit_code_1(
     birdedge: Birdedge, make_bundle: Callable[..., ModelBundle], tmp_path: Path
 ) -> None:
-    bundle = make_bundle(heavy=True)
+    bundle = make_bundle(heavy=1)
     birdedge("bench", bundle.folder, "--out", "old", "--no-peers", *QUICK)
     report = json.loads((tmp_path / "old" / "bench.json").read_text())
     (row,) = report["rows"]

@@ -14,7 +14,7 @@ def test_convolutions_and_products_are_counted(
     network: Callable[..., Path], tmp_path: Path
 ) -> None:
     small = count_onnx(network(tmp_path / "small.onnx"))
-    heavy = count_onnx(network(tmp_path / "heavy.onnx", heavy=True, batch=1))
+    heavy = count_onnx(network(tmp_path / "heavy.onnx", heavy=1, batch=1))
 
     assert small == 3 * 3
     positions = SIZE * SIZE
@@ -24,7 +24,7 @@ def test_convolutions_and_products_are_counted(
 def test_sizes_that_nobody_knows_give_no_figure(
     network: Callable[..., Path], tmp_path: Path
 ) -> None:
-    assert count_onnx(network(tmp_path / "any.onnx", heavy=True, size="side")) is None
+    assert count_onnx(network(tmp_path / "any.onnx", heavy=1, size="side")) is None
 
 
 def test_what_is_no_network_gives_no_figure(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def two_speeds(make_bundle: Callable[..., ModelBundle], tmp_path: Path) -> ModelBundle:
     """A bundle whose first target does a hundred million multiplications more than its second."""
-    light, heavy = make_bundle(), make_bundle(heavy=True)
+    light, heavy = make_bundle(), make_bundle(heavy=1)
     spec = light.manifest.targets["onnx-fp32"]
     with new_bundle(tmp_path / "two") as draft:
         shutil.copy(light.folder / "golden.npz", draft)
