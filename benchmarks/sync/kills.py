@@ -89,7 +89,6 @@ def kills(
         used = {path for path in installed.folder.rglob("*") if path not in left}
         orphans = _disk_bytes(installed.folder.rglob("*")) - _disk_bytes(used)
         size = sum(entry.bytes for entry in wanted.manifest.files())
-        download = wanted.manifest.targets["onnx-int8"].files[0].bytes
     print(f"{times} kills, up to {_LATEST} x {usual:.2f} s after the start, when most syncs end:")
     for where in (_BEFORE, _DOWNLOAD, _TRIAL, _SWAPPED, _ENDED):
         print(f"  {struck[where]:4d} {where}")
@@ -102,7 +101,7 @@ def kills(
     )
     print(
         f"largest folder after a kill {largest / 1e6:.2f} MB (at most "
-        f"{(2 * size + download) / 1e6:.2f}: two models and a download)"
+        f"{3 * size / 1e6:.2f}: two models and the one that is put together)"
     )
     print(f"left over after that sync: {orphans:,} bytes in {len(left)} files (wanted 0)")
     for path in left:
