@@ -90,14 +90,17 @@ def publish_command(
     import tempfile
     from datetime import UTC, datetime
 
-    from packaging.version import InvalidVersion, Version
-
     from ...runtime.bundle import ModelBundle
-    from ...runtime.sync.release import Budget, Release
-    from .publish import check_bundle, manifest_entry
-    from .publish import publish as send
-    from .publish import withdraw as take_back
-    from .trimmed import trim
+    from ...runtime.extras import needs_extra
+
+    with needs_extra("gcs"):
+        from packaging.version import InvalidVersion, Version
+
+        from ...runtime.sync.release import Budget, Release
+        from .publish import check_bundle, manifest_entry
+        from .publish import publish as send
+        from .publish import withdraw as take_back
+        from .trimmed import trim
 
     if (model is None) == (withdraw is None):
         raise typer.BadParameter("give a BUNDLE, or --withdraw MODEL", param_hint="BUNDLE")
@@ -265,7 +268,10 @@ def fleet_status(
     from rich.console import Console
 
     from ...runtime.errors import one_line
-    from .fleet import last_heartbeats, table, troubles
+    from ...runtime.extras import needs_extra
+
+    with needs_extra("gcs"):
+        from .fleet import last_heartbeats, table, troubles
     from .storage import open_storage
 
     beats, now = last_heartbeats(open_storage(repository)), datetime.now(UTC)

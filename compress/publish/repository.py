@@ -188,6 +188,7 @@ class Repository(TufRepository):
         What the role signs is signed by the old key, too, so that no device is shut out between two
         requests.
         """
+        self.open(role)  # or there is no such role
         old, new = self._signers_of(role)[0], self._keys.make_next(role)
         self._signers[role] = [old, new]
         if role in self.channels():

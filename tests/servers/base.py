@@ -2,6 +2,7 @@
 
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ class HangUpError(ConnectionError):
     """The server breaks off in the middle of what it says."""
 
 
-class Server:
+class Server(ABC):
     """Answers HTTP/1.1 at 127.0.0.1 over a line as good as its attributes, until ``off()``.
 
     Args:
@@ -69,9 +70,9 @@ class Server:
         self._server.server_close()
         self._server.hang_up()
 
+    @abstractmethod
     def answer(self, caller: "Caller") -> None:
         """Answer one request."""
-        raise NotImplementedError
 
     def pour(
         self,

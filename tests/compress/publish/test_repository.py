@@ -354,6 +354,8 @@ def test_a_release_that_is_not_there_cannot_be_withdrawn(
         withdraw(publisher.repository(), "stable", "garden-2")
     with pytest.raises(PublishError, match="no channel 'beta' here; there are stable"):
         withdraw(publisher.repository(), "beta", "garden-1")
+    with pytest.raises(PublishError, match="no channel 'beta' here; there are stable"):
+        publisher.repository().rotate("beta")
 
 
 def test_old_releases_are_forgotten_but_for_five(
