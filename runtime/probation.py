@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 from .errors import BackendError, BirdedgeError, BundleError, SyncError
@@ -117,14 +118,14 @@ class Probation:
         if latency is None or trial.latency is None or sum(recent) < _FEWEST_INFERENCES:
             return ""
         # The model before it ran on the same busy machine; the trial may have had it for itself.
-        before = self._reference()
+        before = self._reference
         usual = max(trial.latency, (before and before.latency()) or 0.0)
         if latency <= _SLOW_FACTOR * usual:
             return ""
         return f"too slow: {latency * 1000:.0f} ms instead of {usual * 1000:.0f}"
 
     def _departed(self) -> str:
-        before = self._reference()
+        before = self._reference
         if before is None:
             return ""
         index, bound = stability_index(before.confidence, self._health.confidence)
@@ -135,7 +136,9 @@ class Probation:
             f"index {index:.2f})"
         )
 
+    @cached_property
     def _reference(self) -> Health | None:
+        """What was seen with the model before, which sees nothing more."""
         name = self._installed.state().previous
         with suppress(SyncError):
             if name is not None:

@@ -31,12 +31,10 @@ class Published:
     Attributes:
         release: as the channel has it now.
         uploaded: bytes that were not there before.
-        files: of the bundle, its manifest among them.
     """
 
     release: Release
     uploaded: int
-    files: int
 
 
 def publish(
@@ -74,7 +72,7 @@ def publish(
     releases = (release, *others)[:_MOST_RELEASES]
     _offer(repository, channel, Channel(releases=releases), {release.manifest.sha256: entries})
     repository.commit()
-    return Published(release, uploaded, len(entries))
+    return Published(release, uploaded)
 
 
 def withdraw(repository: Repository, channel: str, model: str) -> Release:
