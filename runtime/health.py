@@ -12,6 +12,10 @@ BINS = 10
 
 _HEALTH = "health-{}.json"
 
+_REMEMBERED = 2000
+"""Visits, after which half of their weight is taken from all: how sure a model is goes with the
+seasons, and what it was last spring says little of now."""
+
 _STEPS = 40
 _FIRST = 0.0005
 _STEPS_PER_DOUBLING = 4
@@ -25,8 +29,10 @@ class Health(BaseModel):
         digest: the model's.
         frames: that were looked at.
         seconds: that it was at work.
+        visits: that ended.
         latencies: inferences, by how long they took.
-        confidence: visits, by the probability of their first answer, in `BINS` equal bins.
+        confidence: the last thousand or two of the visits, by the probability of their first
+            answer, in `BINS` equal bins.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -34,6 +40,7 @@ class Health(BaseModel):
     digest: str
     frames: int = 0
     seconds: float = 0.0
+    visits: int = 0
     latencies: list[int] = Field(
         default_factory=lambda: [0] * _STEPS, min_length=_STEPS, max_length=_STEPS
     )
@@ -48,7 +55,10 @@ class Health(BaseModel):
 
     def saw(self, probability: float) -> None:
         """Count a visit by the probability of its first answer."""
+        self.visits += 1
         self.confidence[min(int(probability * BINS), BINS - 1)] += 1
+        if sum(self.confidence) >= _REMEMBERED:
+            self.confidence = [count // 2 for count in self.confidence]
 
     def latency(self) -> float | None:
         """Median seconds of one inference, to a tenth; none before there was any."""

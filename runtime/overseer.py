@@ -52,9 +52,10 @@ class Overseer:
                     self._looked = self._clock()
                     self._look_whether_it_can_be_loaded()
 
-    def inferred(self, seconds: float) -> None:
-        """One inference took so long."""
-        self._probation.inferred(seconds)
+    def inferred(self, classifier: Classifier, seconds: float) -> None:
+        """One inference took so long; birds that came before a change have another model."""
+        if classifier.bundle.folder == self._folder:
+            self._probation.inferred(seconds)
 
     def take(self, visit: Visit) -> None:
         """See how sure the model was of a visit that ended."""

@@ -59,7 +59,7 @@ class Watcher:
             with, for the answers of two models cannot be added up.
         find: where in a frame to look.
         patience: seconds after which a bird that is not seen has left.
-        inferred: told of the seconds that it took to name one view.
+        inferred: told who named a view, and how many seconds that took.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Watcher:
         now: Callable[[], Classifier],
         find: FindRegions,
         patience: float = 3.0,
-        inferred: Callable[[float], None] = lambda _: None,
+        inferred: Callable[[Classifier, float], None] = lambda *_: None,
     ) -> None:
         self._now = now
         self._inferred = inferred
@@ -104,7 +104,7 @@ class Watcher:
             views = [View.of(frame, seen.region, asked) for seen in looks]
             began = time.perf_counter()
             answers = asked.logits(np.stack([view.fitted for view in views]))
-            self._inferred((time.perf_counter() - began) / len(views))
+            self._inferred(asked, (time.perf_counter() - began) / len(views))
             for seen, view, logits in zip(looks, views, answers, strict=True):
                 bird = self._birds[seen.number]
                 if bird.moved == frame.seconds or self._sits(seen.number, logits, frame.seconds):

@@ -60,6 +60,14 @@ class Publisher:
         repository.renew(roles or ("timestamp",))
         repository.commit()
 
+    def rotate(self, role: str, interrupted: bool = False) -> None:
+        """Replace a role's key; where it is interrupted, all but the key's own name is done."""
+        repository = self.repository()
+        repository.rotate(role)
+        repository.commit()
+        if not interrupted:
+            self.keys.adopt_next(role)
+
 
 class Device:
     """Somebody's Raspberry Pi.

@@ -151,7 +151,9 @@ def _watch(
     swapping = Thread(target=swap_in)
     swapping.start()
     try:
-        watcher = Watcher(now, MotionDetector(), inferred=run.inferences.append)
+        watcher = Watcher(
+            now, MotionDetector(), inferred=lambda _, took: run.inferences.append(took)
+        )
         for _ in watcher.visits(handled(read_newest(camera()))):
             pass
     finally:

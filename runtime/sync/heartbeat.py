@@ -47,7 +47,7 @@ class Heartbeat(BaseModel):
         visits: since the service began with this model; none where no service ran.
         frames: likewise.
         latency_ms: median of one inference there.
-        confidence: visits by the probability of their first answer, in ten equal bins.
+        confidence: the last of them by the probability of their first answer, in ten equal bins.
         free_gb: on the disk.
         temperature: of the processor, degrees Celsius.
     """
@@ -85,7 +85,7 @@ def heartbeat(installed: Installed, channel: str, sync: str) -> Heartbeat:
     if health is not None:
         latency = health.latency()
         seen = {
-            "visits": sum(health.confidence),
+            "visits": health.visits,
             "frames": health.frames,
             "latency_ms": None if latency is None else round(latency * 1000, 2),
             "confidence": health.confidence,

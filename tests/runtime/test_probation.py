@@ -316,3 +316,13 @@ def test_the_median_latency_is_known_to_a_tenth() -> None:
 
     assert health.latency() == pytest.approx(0.020, rel=0.12)
     assert Health(digest="").latency() is None
+
+
+def test_how_sure_a_model_was_long_ago_is_forgotten_but_not_that_there_were_visits() -> None:
+    health = Health(digest="")
+    for probability in [0.35] * 4000 + [0.95] * 4000:
+        health.saw(probability)
+
+    assert health.visits == 8000
+    assert 900 < sum(health.confidence) < 2000
+    assert health.confidence[9] > 0.9 * sum(health.confidence)

@@ -1,15 +1,11 @@
 """What publishers do to a repository, and what happens to them where two do it at once."""
 
 import shutil
-import socket
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gcp_storage_emulator.server import create_server
-from publisher import Device, Publisher, release_of, renamed
-from servers.gcs import FakeGcs
+from publisher import Device, Publisher, release_of
 
 from birdedge.compress.publish.keys import Keys
 from birdedge.compress.publish.publish import check_bundle, publish, withdraw
@@ -24,55 +20,6 @@ from birdedge.compress.publish.storage import (
 from birdedge.compress.publish.storage.folder import FolderStorage
 from birdedge.compress.publish.trimmed import trim
 from birdedge.runtime.bundle import ModelBundle
-from birdedge.runtime.sync.release import Channel
-
-BUCKET = "birds"
-ADDRESS = f"gs://{BUCKET}/field/models"
-
-
-@pytest.fixture
-def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGcs]:
-    with FakeGcs() as server:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
-        monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-        server.put(BUCKET, "something-else.txt", b"of somebody else")
-        yield server
-
-
-@pytest.fixture
-def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The emulator that others use, for it is not ours; it knows nothing of preconditions."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = create_server("127.0.0.1", port, in_memory=True, default_bucket=BUCKET)
-    server.start()
-    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
-    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    yield
-    server.stop()
-
-
-def address_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if kind == "folder":
-        return str(tmp_path / "storage")
-    request.getfixturevalue(kind)
-    return ADDRESS
-
-
-@pytest.fixture(params=["folder", "gcs"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a storage, of each kind."""
-    return address_of(request.param, request, tmp_path)
-
-
-@pytest.fixture
-def storage(address: str) -> Storage:
-    return open_storage(address)
-
-
-@pytest.fixture
-def version(tmp_path: Path, bundle: ModelBundle) -> Callable[[str], ModelBundle]:
-    return lambda name: renamed(bundle, tmp_path / "versions" / name, name)
 
 
 def test_a_storage_writes_over_what_was_seen_alone(storage: Storage) -> None:
@@ -94,11 +41,11 @@ def test_a_storage_writes_over_what_was_seen_alone(storage: Storage) -> None:
 @pytest.mark.parametrize("kind", ["folder", "gcs", "emulator"])
 def test_a_device_follows_what_is_published(
     kind: str,
-    request: pytest.FixtureRequest,
+    address_of: Callable[[str], str],
     version: Callable[[str], ModelBundle],
     tmp_path: Path,
 ) -> None:
-    address = address_of(kind, request, tmp_path)
+    address = address_of(kind)
     publisher = Publisher(tmp_path / "publisher", storage=open_storage(address))
     device = Device(tmp_path / "device", address, publisher.root)
     for name in ("garden-1", "garden-2"):
@@ -167,157 +114,6 @@ def test_what_an_interrupted_publisher_left_is_in_nobodys_way(
     assert 3 < writes < 12
 
 
-@pytest.mark.parametrize("role", ["root", "targets", "snapshot", "timestamp", "stable"])
-def test_a_new_key_shuts_no_device_out_and_the_old_one_signs_no_more(
-    tmp_path: Path, version: Callable[[str], ModelBundle], role: str
-) -> None:
-    publisher = Publisher(tmp_path / "publisher")
-    device = Device(tmp_path / "device", str(publisher.folder), publisher.root)
-    publisher.publish(version("garden-1"))
-    device.sync()
-    elsewhere = Keys(tmp_path / "elsewhere")
-    shutil.copytree(publisher.keys.folder, elsewhere.folder)
-    rotate(publisher, role)
-
-    assert device.sync().state == "current"
-    publisher.publish(version("garden-2"))
-    assert device.sync().model == "garden-2"
-    with pytest.raises(PublishError, match=f"is not the key that the repository trusts for {role}"):
-        Repository(publisher.storage, elsewhere).renew([role])
-    assert device.sync().state == "current"
-
-
-def rotate(publisher: Publisher, role: str, interrupted: bool = False) -> None:
-    repository = publisher.repository()
-    repository.rotate(role)
-    repository.commit()
-    if not interrupted:
-        publisher.keys.adopt_next(role)
-
-
-@pytest.mark.parametrize("role", ["root", "timestamp", "stable"])
-def test_who_is_interrupted_while_a_key_is_replaced_goes_on_with_the_new_one(
-    tmp_path: Path, version: Callable[[str], ModelBundle], role: str
-) -> None:
-    publisher = Publisher(tmp_path / "publisher")
-    device = Device(tmp_path / "device", str(publisher.folder), publisher.root)
-    # Before anything is written: the next key is there, and nobody trusts it.
-    publisher.repository().rotate(role)
-    publisher.publish(version("garden-1"))
-    assert device.sync().model == "garden-1"
-    # After everything is written, but for the key's own name.
-    rotate(publisher, role, interrupted=True)
-    publisher.publish(version("garden-2"))
-    assert device.sync().model == "garden-2"
-    # And once more, all the way.
-    rotate(publisher, role)
-    publisher.renew(role)
-    assert device.sync().state == "current"
-
-
-class Thief:
-    """Somebody with the bucket's credentials and no key; what he saw, he can put back."""
-
-    def __init__(self, publisher: Publisher) -> None:
-        self._folder = publisher.folder
-        self._seen = publisher.folder.with_name("seen")
-        shutil.copytree(self._folder, self._seen)
-
-    def puts_back(self, pattern: str) -> None:
-        for path in self._seen.rglob(pattern):
-            shutil.copy(path, self._folder / path.relative_to(self._seen))
-
-    def puts_all_back(self) -> None:
-        shutil.rmtree(self._folder)
-        shutil.copytree(self._seen, self._folder)
-
-
-def test_a_release_that_a_thief_slipped_into_a_channel_is_not_signed(
-    tmp_path: Path, version: Callable[[str], ModelBundle]
-) -> None:
-    publisher = Publisher(tmp_path / "publisher")
-    publisher.publish(version("garden-1"))
-    (path,) = publisher.folder.rglob("*.channel.json")
-    evil = release_of(version("evil"))
-    path.write_text(Channel(releases=(evil,)).model_dump_json())
-
-    with pytest.raises(PublishError, match="is not what was signed: somebody changed it"):
-        publisher.publish(version("garden-2"))
-
-
-def test_a_manifest_that_a_thief_changed_is_not_signed(
-    tmp_path: Path, version: Callable[[str], ModelBundle]
-) -> None:
-    publisher = Publisher(tmp_path / "publisher")
-    publisher.publish(version("garden-1"))
-    (path,) = publisher.folder.rglob("*.manifest.json")
-    path.write_text(path.read_text().replace("garden-1", "garden-X"))
-
-    with pytest.raises(PublishError, match="is not what was signed: somebody changed it"):
-        publisher.publish(version("garden-2"))
-
-
-def test_a_file_that_a_thief_planted_is_written_over(
-    tmp_path: Path, version: Callable[[str], ModelBundle]
-) -> None:
-    publisher = Publisher(tmp_path / "publisher")
-    bundle = version("garden-1")
-    publisher.publish(bundle)
-    (path,) = publisher.folder.rglob("*.onnx")
-    path.write_bytes(b"planted")
-    publisher.publish(bundle, percent=50)
-
-    assert path.stat().st_size > 100
-
-
-def test_an_older_state_that_a_thief_puts_back_is_not_signed_anew(
-    tmp_path: Path, version: Callable[[str], ModelBundle]
-) -> None:
-    publisher = Publisher(tmp_path / "publisher")
-    publisher.publish(version("bad"))
-    thief = Thief(publisher)
-    withdraw(publisher.repository(), "stable", "bad")
-    thief.puts_back("timestamp.json")
-
-    with pytest.raises(PublishError, match=r"timestamp has version 2, 3 is known: somebody put"):
-        publisher.repository()
-
-
-def test_a_root_that_a_thief_puts_back_is_not_believed(tmp_path: Path) -> None:
-    publisher = Publisher(tmp_path / "publisher")
-    thief = Thief(publisher)
-    rotate(publisher, "timestamp")
-    thief.puts_all_back()
-
-    with pytest.raises(PublishError, match="the repository lacks root 2: somebody put an older"):
-        publisher.repository()
-
-
-def test_another_root_is_not_believed(
-    tmp_path: Path, version: Callable[[str], ModelBundle]
-) -> None:
-    publisher, thief = Publisher(tmp_path / "publisher"), Publisher(tmp_path / "thief")
-    thief.publish(version("garden-1"))
-    shutil.rmtree(publisher.folder / "metadata")
-    shutil.copytree(thief.folder / "metadata", publisher.folder / "metadata")
-    with pytest.raises(PublishError, match="timestamp is not signed by its key"):
-        publisher.repository()
-    (publisher.keys.folder / "root.json").unlink()
-    with pytest.raises(PublishError, match=r"root\.json is missing, without which nothing here"):
-        publisher.repository()
-
-
-def test_what_has_expired_is_gone_on_from_only_if_somebody_says_so(tmp_path: Path) -> None:
-    publisher = Publisher(tmp_path / "publisher", now=datetime.now(UTC) - timedelta(days=20))
-
-    with pytest.raises(PublishError, match=r"timestamp has expired; .* renew --expired"):
-        Repository(publisher.storage, publisher.keys)
-    repository = Repository(publisher.storage, publisher.keys, expired=True)
-    repository.renew(["timestamp"])
-    repository.commit()
-    Repository(publisher.storage, publisher.keys)
-
-
 def test_a_beginning_that_failed_can_be_made_again(tmp_path: Path) -> None:
     storage, keys = FolderStorage(tmp_path / "storage"), Keys(tmp_path / "keys")
     for name in ("my/channel", "*", "root", ""):
@@ -331,17 +127,6 @@ def test_a_beginning_that_failed_can_be_made_again(tmp_path: Path) -> None:
     assert Repository(storage, keys).channels() == ["stable"]
     with pytest.raises(PublishError, match=r"'\*' is no name of a channel"):
         Repository(storage, keys).add_channel("*")
-
-
-def test_what_expires_is_renewed(tmp_path: Path) -> None:
-    publisher = Publisher(tmp_path / "publisher", now=datetime.now(UTC) - timedelta(days=10))
-    before = publisher.repository().status()["timestamp"].expires
-    publisher.now = None
-    publisher.renew("timestamp", "snapshot")
-
-    status = publisher.repository().status()
-    assert status["timestamp"].expires > before + timedelta(days=9)
-    assert status["timestamp"].version == 2
 
 
 def test_a_release_that_is_not_there_cannot_be_withdrawn(
