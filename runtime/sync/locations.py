@@ -143,10 +143,13 @@ def google_credentials() -> Any:
     if google_storage() != _GOOGLE and not named:
         return None
     import google.auth
+    from google.auth.credentials import with_scopes_if_required
     from google.auth.exceptions import GoogleAuthError
 
     try:
-        return google.auth.default(scopes=[_SCOPE])[0]
+        # With scopes it would ask Google which project a workload is of, which nobody needs.
+        credentials, _ = google.auth.default()
+        return with_scopes_if_required(credentials, [_SCOPE])  # type: ignore[no-untyped-call]
     except GoogleAuthError as error:
         if named:
             raise SyncError(f"the key for Google is of no use: {first_line(error)}") from None

@@ -92,6 +92,24 @@ def key(tmp_path: Path, tokens: Tokens) -> Path:
 
 
 @pytest.fixture
+def workload(tmp_path: Path, tokens: Tokens) -> Path:
+    """No key, but who a workload is elsewhere, which Google trusts: identity federation."""
+    identity = tmp_path / "identity-of-this-hour"
+    identity.write_text("signed-by-the-cluster")
+    path = tmp_path / "workload.json"
+    content = {
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/"
+        "feeders/providers/cluster",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": tokens.url,
+        "credential_source": {"file": str(identity)},
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGcs]:
     """Who writes there may add heartbeats, and nothing else."""
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
@@ -120,6 +138,21 @@ def test_who_has_the_key_reads_and_asks_for_one_token(
     assert device.sync().model == "garden-1"
     assert len(tokens.asked) == 1
     assert tokens.asked[0]["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+
+
+def test_a_workload_that_google_trusts_needs_no_key(
+    device: Device, workload: Path, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(workload))
+
+    assert device.sync().model == "garden-1"
+    (asked,) = tokens.asked
+    assert asked["grant_type"] == ["urn:ietf:params:oauth:grant-type:token-exchange"]
+    assert asked["subject_token"] == ["signed-by-the-cluster"]
+    tokens.status = 400
+    with pytest.raises(SyncError, match="Google does not give a token: ") as told:
+        device.sync()
+    assert "signed-by-the-cluster" not in str(told.value)
 
 
 def test_who_has_none_is_told_so(device: Device) -> None:
