@@ -1,7 +1,10 @@
 """The whole way with real processes: publisher, web server, devices, the service that watches."""
 
+import io
 import json
+import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from cameras.mjpeg import MjpegCamera
+from PIL import Image
 from publisher import Device, Publisher, renamed, spoiled
 from servers.web import WebServer
 
@@ -91,8 +95,8 @@ def device(tmp_path: Path, bundle: ModelBundle, publisher: Publisher) -> Device:
 def service(
     environment: dict[str, str], tmp_path: Path, mjpeg: Callable[..., MjpegCamera], device: Device
 ) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Start `birdedge classify` before a camera, as systemd does."""
-    camera = mjpeg()
+    """Start `birdedge classify` before a camera, as systemd does; something always moves there."""
+    camera = mjpeg(sees=restless)
     started = []
 
     def start() -> subprocess.Popen[str]:
@@ -114,6 +118,16 @@ def service(
         process.wait()
 
 
+def restless() -> bytes:
+    """A red bird that flies to and fro all day."""
+    picture = Image.new("RGB", (320, 240), "gray")
+    left = int(120 + 100 * math.sin(2 * time.monotonic()))
+    picture.paste("#d01010", (left, 80, left + 80, 160))
+    content = io.BytesIO()
+    picture.save(content, "jpeg")
+    return content.getvalue()
+
+
 def until(happens: Callable[[], bool], seconds: float = 40.0) -> None:
     deadline = time.monotonic() + seconds
     while not happens():
@@ -132,12 +146,10 @@ def test_a_service_that_dies_with_a_new_model_again_and_again_gets_the_one_befor
         process.wait()
         assert device.model == "garden-2"
 
-    process = service()
-    until(lambda: device.model == "garden-1")
-    process.terminate()
-    _, told = process.communicate(timeout=20)
+    told = putting_back(service())
 
     assert "garden-2 is put back (the service failed 3 times with it); garden-1 is in use" in told
+    assert device.model == "garden-1"
     assert device.sync().state == "current"
 
 
@@ -160,6 +172,30 @@ def test_a_running_service_puts_a_model_back_that_is_never_sure_and_goes_on_with
     assert "population stability index" in lines[put_back]
     assert "birdedge: garden-1 names the birds from now on" in lines[put_back:]
     assert device.sync().state == "current"
+
+
+@pytest.mark.slow
+def test_a_running_service_puts_a_model_back_that_is_slower_than_its_trial_promised(
+    service: Callable[[], subprocess.Popen[str]], device: Device
+) -> None:
+    with device.installed.changing() as state:
+        assert state.trial is not None
+        state.trial.latency = 1e-6
+
+    told = putting_back(service())
+
+    assert re.search(r"garden-2 is put back \(too slow: \d+ ms .*; garden-1 is in use", told)
+    assert device.model == "garden-1"
+    assert device.sync().state == "current"
+
+
+def putting_back(service: subprocess.Popen[str]) -> str:
+    """Wait for what the service says as it puts a model back, and stop it."""
+    assert service.stderr is not None
+    told = next(line for line in service.stderr if "is put back" in line)
+    service.terminate()
+    service.communicate(timeout=20)
+    return told
 
 
 def seen(installed: Installed, name: str, probability: float) -> None:
