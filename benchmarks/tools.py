@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..runtime.backends.amx import WITHOUT_AMX
 from ..runtime.bundle import ModelBundle
 from .contenders import Contender
 
@@ -63,11 +64,15 @@ def ask_tool(
 def _benchmark_app(
     file: Path, shape: str, threads: int, count: int, timeout: float
 ) -> float | None:
-    """OpenVINO's ``benchmark_app``, one request at a time; the median in milliseconds."""
+    """OpenVINO's ``benchmark_app``, one request at a time; the median in milliseconds.
+
+    It computes as birdedge does: in float32 where not in integers, and without AMX.
+    """
     said = _run(
         [
             str(_installed("benchmark_app")), "-m", str(file), "-d", "CPU", "-api", "sync",
             "-hint", "none", "-nthreads", str(threads), "-niter", str(count), "-data_shape", shape,
+            "-infer_precision", "f32",
         ],
         timeout,
     )  # fmt: skip
@@ -123,8 +128,9 @@ def _kept_to(cores: frozenset[int]) -> Iterator[None]:
 def _run(command: Sequence[str], timeout: float) -> str | None:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=timeout, check=True
-        )
+            command, capture_output=True, text=True, errors="replace", timeout=timeout, check=True,
+            env=WITHOUT_AMX | os.environ,
+        )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout

@@ -1,4 +1,4 @@
-"""The signed metadata of a repository, read from its storage, changed, and written back.
+"""The signed metadata of a repository, changed and written back.
 
 Versioned metadata are new objects; `timestamp.json`, the last to be written, makes all of them
 valid at once, and only if nobody else has written it meanwhile. What an interrupted publisher left
@@ -8,11 +8,9 @@ is passed over.
 from collections.abc import Sequence
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 from securesystemslib.signer import Signer
-from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import (
     DelegatedRole,
     Delegations,
@@ -28,6 +26,7 @@ from tuf.api.serialization.json import JSONSerializer
 from tuf.repository import Repository as TufRepository
 
 from ...runtime.sync.release import CHANNEL
+from .believed import METADATA, TIMESTAMP, Believed
 from .keys import OFFLINE, ONLINE, Keys
 from .memory import Memory
 from .storage import ABSENT, ConflictError, PublishError, Storage
@@ -38,11 +37,6 @@ CHANNEL_DAYS = 180
 more often `birdedge keys renew` must run; a channel's releases change as often as models do."""
 
 _SERIALIZER = JSONSerializer(compact=True)
-
-METADATA = "metadata/"
-TIMESTAMP = f"{METADATA}timestamp.json"
-
-_OLDER = "somebody put an older state back, or it was restored from a backup"
 
 
 class Repository(TufRepository):
@@ -64,14 +58,13 @@ class Repository(TufRepository):
         self.storage = storage
         self.memory = Memory(keys.folder)
         self._keys = keys
-        self._expired = expired
-        self._next_root = 1
         self._now = now or datetime.now(UTC)
+        self._believed = Believed(storage, self.memory, None if expired else self._now)
+        self._metadata = self._believed.metadata
         self._signers: dict[str, list[Signer]] = {}
-        self._metadata: dict[str, Metadata[Any]] = {}
         self._new: dict[str, Metadata[Any]] = {}
-        self._timestamp_generation = ABSENT
-        self._load()
+        if self._metadata:
+            self._remember()
 
     # What the framework's own repository asks of us.
 
@@ -214,15 +207,15 @@ class Repository(TufRepository):
         self.do_timestamp(force=Timestamp.type in self._new)
         # What no device would believe is never written.
         for role, metadata in self._new.items():
-            self._verify(self._delegator(role), role, metadata)
+            self._believed.verify(role, metadata)
         for role, metadata in self._new.items():
             if role not in (Root.type, Timestamp.type):
                 self._write(role, metadata)
-        if self.storage.read(f"{METADATA}{self._next_root}.root.json") is not None:
+        if self.storage.read(f"{METADATA}{self._believed.next_root}.root.json") is not None:
             raise ConflictError("somebody else replaced a key meanwhile")
         if Timestamp.type in self._new:
             content = self._new[Timestamp.type].to_bytes(_SERIALIZER)
-            self.storage.write(TIMESTAMP, content, self._timestamp_generation)
+            self.storage.write(TIMESTAMP, content, self._believed.timestamp_generation)
         # A new root trusts new keys, which have signed what is valid by now.
         if Root.type in self._new:
             self._write(Root.type, self._new[Root.type])
@@ -232,66 +225,6 @@ class Repository(TufRepository):
     def root_bytes(self) -> bytes:
         """The newest root metadata, for devices to begin with."""
         return self._metadata[Root.type].to_bytes(_SERIALIZER)
-
-    def _load(self) -> None:
-        anchor = self.memory.root()
-        first = self.storage.read(f"{METADATA}1.root.json")
-        if first is None and self.storage.read(TIMESTAMP) is None:
-            return
-        if anchor is None:
-            raise PublishError(
-                f"{self.memory.root_file} is missing, without which nothing here can be believed; "
-                "it is where the repository was begun, and on each device"
-            )
-        self._load_root(anchor)
-        stored = self.storage.read(TIMESTAMP)
-        if stored is None:
-            raise PublishError(f"{TIMESTAMP} is missing: the repository is damaged")
-        self._timestamp_generation = stored.generation
-        self._take(Timestamp.type, self._parse(TIMESTAMP, stored.content))
-        version = self.timestamp().snapshot_meta.version
-        self._take(Snapshot.type, self._read(f"{METADATA}{version}.snapshot.json"))
-        files = self.snapshot().meta
-        for role in (Targets.type, *(file.removesuffix(".json") for file in files)):
-            if role not in self._metadata:
-                version = files[f"{role}.json"].version
-                self._take(role, self._read(f"{METADATA}{version}.{role}.json"))
-        self._remember()
-
-    def _load_root(self, anchor: bytes) -> None:
-        """Go from the root that is known to the newest, each signed by the one before."""
-        root = self._parse(str(self.memory.root_file), anchor)
-        if self.storage.read(f"{METADATA}{root.signed.version}.root.json") is None:
-            raise PublishError(f"the repository lacks root {root.signed.version}: {_OLDER}")
-        self._metadata[Root.type] = root
-        for version in count(root.signed.version + 1):
-            self._next_root = version
-            stored = self.storage.read(f"{METADATA}{version}.root.json")
-            if stored is None:
-                break
-            new = self._parse(f"{version}.root.json", stored.content)
-            self._verify(self.root(), Root.type, new)
-            self._verify(new.signed, Root.type, new)
-            self._metadata[Root.type] = new
-        self._check_age(Root.type, self._metadata[Root.type])
-
-    def _take(self, role: str, metadata: "Metadata[Any]") -> None:
-        """Believe what a role signed, if it did, and nothing later is known."""
-        self._verify(self._delegator(role), role, metadata)
-        known = self.memory.versions().get(role, 0)
-        if metadata.signed.version < known:
-            raise PublishError(
-                f"{role} has version {metadata.signed.version}, {known} is known: {_OLDER}"
-            )
-        self._check_age(role, metadata)
-        self._metadata[role] = metadata
-
-    def _check_age(self, role: str, metadata: "Metadata[Any]") -> None:
-        if metadata.signed.is_expired(self._now) and not self._expired:
-            raise PublishError(
-                f"{role} has expired; if you know why, `birdedge keys renew --expired` goes on "
-                "from there, else somebody may be putting an older state back"
-            )
 
     def _remember(self) -> None:
         versions = {role: metadata.signed.version for role, metadata in self._metadata.items()}
@@ -303,32 +236,9 @@ class Repository(TufRepository):
         if channel in self.channels() or channel in DAYS:
             raise PublishError(f"{channel!r} is the name of a channel or role already")
 
-    def _delegator(self, role: str) -> Root | Targets:
-        """Who says whose key is a role's."""
-        return self.root() if role in DAYS else self.targets()
-
-    def _verify(self, delegator: Root | Targets, role: str, metadata: "Metadata[Any]") -> None:
-        """What somebody slipped into the storage is not signed over."""
-        try:
-            delegator.verify_delegate(role, metadata.signed_bytes, metadata.signatures)
-        except (RepositoryError, ValueError) as error:
-            raise PublishError(f"{role} is not signed by its key: {error}") from error
-
-    def _read(self, name: str) -> "Metadata[Any]":
-        stored = self.storage.read(name)
-        if stored is None:
-            raise PublishError(f"{name} is missing: the repository is damaged")
-        return self._parse(name, stored.content)
-
-    def _parse(self, name: str, content: bytes) -> "Metadata[Any]":
-        try:
-            return Metadata.from_bytes(content)
-        except RepositoryError as error:
-            raise PublishError(f"{name} is damaged: {error}") from error
-
     def _signers_of(self, role: str) -> list[Signer]:
         if role not in self._signers:
-            trusted = self._delegator(role).get_delegated_role(role).keyids
+            trusted = self._believed.delegator(role).get_delegated_role(role).keyids
             self._signers[role] = [self._keys.signer(role, trusted)]
         return self._signers[role]
 

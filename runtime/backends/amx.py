@@ -2,6 +2,9 @@
 
 import os
 
+WITHOUT_AMX = {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_FP16"}
+"""The setting, as a process is started with it."""
+
 
 def without_amx() -> None:
     """Have OpenVINO leave AMX alone; to be called before the process uses it first.
@@ -11,4 +14,5 @@ def without_amx() -> None:
     birdedge is made for has AMX, and VNNI remains.
     https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
     """
-    os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_FP16")
+    for name, value in WITHOUT_AMX.items():
+        os.environ.setdefault(name, value)

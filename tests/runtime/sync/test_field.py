@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from cameras.mjpeg import MjpegCamera
@@ -192,7 +193,10 @@ def test_a_running_service_puts_a_model_back_that_is_slower_than_its_trial_promi
 def putting_back(service: subprocess.Popen[str]) -> str:
     """Wait for what the service says as it puts a model back, and stop it."""
     assert service.stderr is not None
+    too_late = Timer(60.0, service.kill)
+    too_late.start()
     told = next(line for line in service.stderr if "is put back" in line)
+    too_late.cancel()
     service.terminate()
     service.communicate(timeout=20)
     return told
