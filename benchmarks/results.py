@@ -40,6 +40,8 @@ class Latency(_Part):
         own: median that the engine itself tells; none where it tells nothing.
         tool: median that the engine's own bench tool finds, likewise.
         tool_name: of that tool.
+        beside_tool: median of ours just before and after; a machine may be faster or slower by then
+            than it was in the rounds.
         rounds: all that was measured, by round, to the microsecond.
     """
 
@@ -53,6 +55,7 @@ class Latency(_Part):
     own: float | None
     tool: float | None = None
     tool_name: str | None = None
+    beside_tool: float | None = None
     rounds: list[list[float]]
 
 
@@ -208,6 +211,11 @@ def latency_of(timing: Timing) -> Latency | None:
         own=statistics.median(timing.own) * 1000 if timing.own else None,
         tool=timing.tool.milliseconds if timing.tool else None,
         tool_name=timing.tool.tool if timing.tool else None,
+        beside_tool=(
+            statistics.median(timing.beside_tool) * 1000
+            if timing.tool and timing.beside_tool
+            else None
+        ),
         rounds=[[round(sample, 3) for sample in samples] for samples in rounds],
     )
 
