@@ -76,7 +76,6 @@ class Timing:
         end_to_end: seconds from a file's bytes to a name, by round.
         own: seconds that the engine itself tells.
         tool: what the engine's own tool says.
-        beside_tool: seconds of inferences just before and after that.
         starts: cold starts.
         peak_megabytes: the most memory.
         joules: that the machine took for one inference; none where nobody can say.
@@ -90,7 +89,6 @@ class Timing:
     end_to_end: list[list[float]] = field(default_factory=list)
     own: list[float] = field(default_factory=list)
     tool: ToolFigure | None = None
-    beside_tool: list[float] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     peak_megabytes: float | None = None
     joules: float | None = None
@@ -256,9 +254,8 @@ def _finish(lane: _Lane, plan: Plan, stop: Event) -> None:
     lane.timing.own = [each / 1000 for each in lane.worker.ask(AskEngine(count))]
     contender = lane.timing.contender
     if plan.tools and contender.runner == BIRDEDGE and contender.batch == 1:
-        before = lane.worker.ask(TimeInference(count))
-        lane.timing.tool = ask_tool(contender, count, plan.timeout, _cores(contender, plan))
-        lane.timing.beside_tool = [*before, *lane.worker.ask(TimeInference(count))]
+        ours = partial(lane.worker.ask, TimeInference(count))
+        lane.timing.tool = ask_tool(contender, ours, count, plan.timeout, _cores(contender, plan))
 
 
 def _as_many_as_fit() -> int:

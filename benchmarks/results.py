@@ -211,11 +211,7 @@ def latency_of(timing: Timing) -> Latency | None:
         own=statistics.median(timing.own) * 1000 if timing.own else None,
         tool=timing.tool.milliseconds if timing.tool else None,
         tool_name=timing.tool.tool if timing.tool else None,
-        beside_tool=(
-            statistics.median(timing.beside_tool) * 1000
-            if timing.tool and timing.beside_tool
-            else None
-        ),
+        beside_tool=timing.tool.ours if timing.tool else None,
         rounds=[[round(sample, 3) for sample in samples] for samples in rounds],
     )
 

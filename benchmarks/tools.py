@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,20 +29,27 @@ class ToolFigure:
     Attributes:
         tool: its name.
         milliseconds: its median of an inference.
+        ours: median of the same contender just before and after, in milliseconds.
     """
 
     tool: str
     milliseconds: float
+    ours: float
 
 
 def ask_tool(
-    contender: Contender, count: int, timeout: float, cores: frozenset[int] = frozenset()
+    contender: Contender,
+    time_ours: Callable[[], Sequence[float]],
+    count: int,
+    timeout: float,
+    cores: frozenset[int] = frozenset(),
 ) -> ToolFigure | None:
     """Have an engine's own tool time a contender's file, one picture at a time.
 
     Args:
         contender: of a bundle.
-        count: inferences.
+        time_ours: gives the seconds of some inferences of it.
+        count: inferences of the tool.
         timeout: seconds that the tool may take.
         cores: that it may use; all if none are named.
 
@@ -56,9 +64,13 @@ def ask_tool(
     height, width = bundle.manifest.preprocess.input_size
     sides = [1, 3, height, width] if target.layout == "NCHW" else [1, height, width, 3]
     file = bundle.target_files(contender.target)[0]
+    before = time_ours()
     with _kept_to(cores):
         milliseconds = tool(file, str(sides).replace(" ", ""), contender.threads, count, timeout)
-    return ToolFigure(name, milliseconds) if milliseconds is not None else None
+    if milliseconds is None:
+        return None
+    # A machine may be faster or slower by now than it was in the rounds.
+    return ToolFigure(name, milliseconds, statistics.median([*before, *time_ours()]) * 1000)
 
 
 def _benchmark_app(

@@ -13,7 +13,7 @@ BINS = 10
 _HEALTH = "health-{}.json"
 
 _REMEMBERED = 2000
-"""Visits, after which half of their weight is taken from all: how sure a model is goes with the
+"""When there are so many visits, each counts half of what it did: how sure a model is goes with the
 seasons, and what it was last spring says little of now."""
 
 _STEPS = 40
@@ -31,8 +31,8 @@ class Health(BaseModel):
         seconds: that it was at work.
         visits: that ended.
         latencies: inferences, by how long they took.
-        confidence: the last thousand or two of the visits, by the probability of their first
-            answer, in `BINS` equal bins.
+        confidence: visits by the probability of their first answer, in `BINS` equal bins; one that
+            is a thousand visits older counts half.
     """
 
     model_config = ConfigDict(extra="ignore")

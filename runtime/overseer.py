@@ -36,7 +36,7 @@ class Overseer:
         self._installed = installed
         self._now = now
         self._clock = clock
-        self._folder = now().bundle.folder
+        self._folder = self._watched = now().bundle.folder
         self._probation = Probation(installed, installed.at(self._folder), clock)
         self._looked = clock()
         self._other_since: float | None = None
@@ -54,7 +54,7 @@ class Overseer:
 
     def inferred(self, classifier: Classifier, seconds: float) -> None:
         """One inference took so long; birds that came before a change have another model."""
-        if classifier.bundle.folder == self._folder:
+        if classifier.bundle.folder == self._watched:
             self._probation.inferred(seconds)
 
     def take(self, visit: Visit) -> None:
@@ -75,6 +75,7 @@ class Overseer:
         with suppress(BundleError):
             model = self._installed.at(folder)
             self._probation = Probation(self._installed, model, self._clock)
+            self._watched = folder
 
     def _look_whether_it_can_be_loaded(self) -> None:
         with suppress(SyncError):

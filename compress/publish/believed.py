@@ -80,10 +80,11 @@ class Believed:
         version = timestamp.snapshot_meta.version
         snapshot = self._take(Snapshot.type, self._read(f"{METADATA}{version}.snapshot.json"))
         # The targets come first: they say whose keys the channels' are.
-        files = (f"{Targets.type}.json", *snapshot.meta)
-        for file in dict.fromkeys(files):
-            version = snapshot.meta[file].version
-            self._take(file.removesuffix(".json"), self._read(f"{METADATA}{version}.{file}"))
+        for file in (f"{Targets.type}.json", *snapshot.meta):
+            role = file.removesuffix(".json")
+            if role not in self.metadata:
+                version = snapshot.meta[file].version
+                self._take(role, self._read(f"{METADATA}{version}.{file}"))
 
     def _load_root(self, anchor: bytes) -> None:
         """Go from the root that is known to the newest, each signed by the one before."""

@@ -47,7 +47,8 @@ class Heartbeat(BaseModel):
         visits: since the service began with this model; none where no service ran.
         frames: likewise.
         latency_ms: median of one inference there.
-        confidence: the last of them by the probability of their first answer, in ten equal bins.
+        confidence: them by the probability of their first answer, in ten equal bins; older ones
+            count less.
         free_gb: on the disk.
         temperature: of the processor, degrees Celsius.
     """

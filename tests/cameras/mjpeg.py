@@ -22,7 +22,7 @@ class MjpegCamera:
 
     Args:
         color: that it sees; may be changed while it runs.
-        sees: what it sees instead: gives the JPEG of the moment.
+        sees: what it sees instead: gives the JPEG of the moment; likewise.
         port: to listen at; 0 for any that is free.
         password: without which it shows nothing to anyone but ``me``.
 
@@ -40,7 +40,7 @@ class MjpegCamera:
         sees: Callable[[], bytes] | None = None,
     ) -> None:
         self.color = color
-        self._sees = sees or self._color
+        self.sees = sees or self._color
         self.callers = 0
         self.silent = Event()
         self._password = password
@@ -89,6 +89,6 @@ class MjpegCamera:
         return content.getvalue()
 
     def _part(self) -> bytes:
-        jpeg = self._sees()
+        jpeg = self.sees()
         head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
         return head.encode() + jpeg + b"\r\n"

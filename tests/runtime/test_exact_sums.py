@@ -15,7 +15,9 @@ Options = Any
     [
         ({"avx2", "fma"}, True),
         ({"avx2", "avx_vnni"}, False),
-        ({"avx512f", "avx512_vnni", "amx_int8"}, False),
+        ({"avx512bw", "avx512_vnni", "amx_int8"}, False),
+        # As some hypervisors show one.
+        ({"avx2", "avx_vnni", "avx512bw"}, True),
         # One that says nothing of itself may be an old one.
         (set(), True),
     ],

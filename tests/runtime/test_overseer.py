@@ -1,11 +1,12 @@
 """Who looks after the model of a service that changes while it runs."""
 
+import shutil
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pytest
 from publisher import renamed
 
 from birdedge.runtime.bundle import ModelBundle, sha256
@@ -17,41 +18,61 @@ from birdedge.runtime.overseer import Overseer
 from birdedge.runtime.sources import Frame
 
 
-def loaded(installed: Installed, bundle: ModelBundle, name: str) -> Classifier:
-    with installed.new(name, sha256(bundle.folder / "manifest.json")) as draft:
-        for file in bundle.folder.iterdir():
-            (draft / file.name).write_bytes(file.read_bytes())
-    return load_classifier(installed.find(name).folder)
+@pytest.fixture
+def installed(tmp_path: Path, bundle: ModelBundle) -> Installed:
+    """A device with two models."""
+    device = Installed(tmp_path / "models")
+    for name in ("garden-1", "garden-2"):
+        version = renamed(bundle, tmp_path / name, name)
+        with device.new(name, sha256(version.folder / "manifest.json")) as draft:
+            shutil.copytree(version.folder, draft, dirs_exist_ok=True)
+    return device
+
+
+@pytest.fixture
+def models(installed: Installed) -> Iterator[list[Classifier]]:
+    loaded = [load_classifier(installed.find(f"garden-{n}").folder) for n in (1, 2)]
+    yield loaded
+    for classifier in loaded:
+        classifier.close()
+
+
+def watch(installed: Installed, old: Classifier, new: Classifier) -> None:
+    """Before a bird that is there from the first frame on, another model is used from the third."""
+    now = old
+    overseer = Overseer(installed, lambda: now)
+
+    def moments() -> Iterator[Frame]:
+        pixels = np.zeros((8, 8, 3), np.uint8)
+        for number in range(5):
+            yield Frame(pixels, datetime.now(UTC), "garden", number, number / 10)
+
+    for number, _ in enumerate(overseer.watched(moments())):
+        overseer.inferred(old, 0.010)
+        if now is new:
+            overseer.inferred(new, 0.020)
+        now = old if number < 2 else new
+    overseer.close()
+
+
+def inferences(installed: Installed, name: str) -> int:
+    health = read_health(installed.folder, installed.find(name).digest)
+    return sum(health.latencies) if health is not None else 0
 
 
 def test_a_bird_that_came_before_a_change_says_nothing_of_the_new_model(
-    tmp_path: Path, bundle: ModelBundle
+    installed: Installed, models: list[Classifier]
 ) -> None:
-    installed = Installed(tmp_path / "models")
-    with (
-        closing(loaded(installed, renamed(bundle, tmp_path / "1", "garden-1"), "garden-1")) as old,
-        closing(loaded(installed, renamed(bundle, tmp_path / "2", "garden-2"), "garden-2")) as new,
-    ):
-        now = old
-        overseer = Overseer(installed, lambda: now)
+    watch(installed, *models)
 
-        def moments() -> Iterator[Frame]:
-            pixels = np.zeros((8, 8, 3), np.uint8)
-            for number in range(4):
-                yield Frame(pixels, datetime.now(UTC), "garden", number, number / 10)
+    assert inferences(installed, "garden-1") == 3
+    assert inferences(installed, "garden-2") == 2
 
-        for number, _ in enumerate(overseer.watched(moments())):
-            # The bird was there from the first frame on; from the third on, another model is used.
-            now = old if number < 2 else new
-            overseer.inferred(old, 0.010)
-            if now is new:
-                overseer.inferred(new, 0.020)
-        overseer.close()
 
-    def inferences(name: str) -> int:
-        health = read_health(installed.folder, installed.find(name).digest)
-        assert health is not None
-        return sum(health.latencies)
+def test_a_model_whose_folder_is_gone_is_not_taken_for_the_one_before(
+    installed: Installed, models: list[Classifier]
+) -> None:
+    shutil.rmtree(installed.find("garden-2").folder)
+    watch(installed, *models)
 
-    assert inferences("garden-1") == 3
-    assert inferences("garden-2") == 1
+    assert inferences(installed, "garden-1") == 5

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import requires
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -11,6 +12,7 @@ from urllib.parse import parse_qs
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from packaging.requirements import Requirement
 from publisher import Device, Publisher
 from servers.gcs import FakeGcs
 
@@ -153,6 +155,15 @@ def test_a_workload_that_google_trusts_needs_no_key(
     with pytest.raises(SyncError, match="Google does not give a token: ") as told:
         device.sync()
     assert "signed-by-the-cluster" not in str(told.value)
+
+
+def test_a_device_has_what_google_needs_for_a_workload() -> None:
+    """Its library imports requests then, whatever is used to speak to Google."""
+    wanted = [Requirement(line) for line in requires("birdedge") or []]
+    of_sync = [each for each in wanted if each.marker and each.marker.evaluate({"extra": "sync"})]
+
+    (google,) = [each for each in of_sync if each.name == "google-auth"]
+    assert google.extras == {"requests"}
 
 
 def test_who_has_none_is_told_so(device: Device) -> None:

@@ -93,11 +93,15 @@ def device(tmp_path: Path, bundle: ModelBundle, publisher: Publisher) -> Device:
 
 
 @pytest.fixture
+def camera(mjpeg: Callable[..., MjpegCamera]) -> MjpegCamera:
+    return mjpeg()
+
+
+@pytest.fixture
 def service(
-    environment: dict[str, str], tmp_path: Path, mjpeg: Callable[..., MjpegCamera], device: Device
+    environment: dict[str, str], tmp_path: Path, camera: MjpegCamera, device: Device
 ) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Start `birdedge classify` before a camera, as systemd does; something always moves there."""
-    camera = mjpeg(sees=restless)
+    """Start `birdedge classify` before a camera, as systemd does."""
     started = []
 
     def start() -> subprocess.Popen[str]:
@@ -177,8 +181,9 @@ def test_a_running_service_puts_a_model_back_that_is_never_sure_and_goes_on_with
 
 @pytest.mark.slow
 def test_a_running_service_puts_a_model_back_that_is_slower_than_its_trial_promised(
-    service: Callable[[], subprocess.Popen[str]], device: Device
+    service: Callable[[], subprocess.Popen[str]], device: Device, camera: MjpegCamera
 ) -> None:
+    camera.sees = restless
     with device.installed.changing() as state:
         assert state.trial is not None
         state.trial.latency = 1e-6
@@ -195,11 +200,17 @@ def putting_back(service: subprocess.Popen[str]) -> str:
     assert service.stderr is not None
     too_late = Timer(60.0, service.kill)
     too_late.start()
-    told = next(line for line in service.stderr if "is put back" in line)
-    too_late.cancel()
-    service.terminate()
-    service.communicate(timeout=20)
-    return told
+    told = ""
+    try:
+        for line in service.stderr:
+            told += line
+            if "is put back" in line:
+                return line
+    finally:
+        too_late.cancel()
+        service.terminate()
+        service.communicate(timeout=20)
+    raise AssertionError(f"no model is put back: {told}")
 
 
 def seen(installed: Installed, name: str, probability: float) -> None:
