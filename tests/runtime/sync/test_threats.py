@@ -15,8 +15,8 @@ import pytest
 from publisher import Device, Publisher
 from servers.web import WebServer
 
+from birdedge.compress.publish.believed import Believed
 from birdedge.compress.publish.keys import Keys
-from birdedge.compress.publish.repository import Repository
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import SyncError
 from birdedge.runtime.installed import Installed
@@ -250,7 +250,7 @@ def test_a_channels_key_signs_for_no_other_channel(
     shutil.copy(keys / "beta.pem", keys / "stable.pem")
     # A thief's own tools check nothing.
     monkeypatch.setattr(Keys, "signer", lambda self, role, _: self._read(self._path(role)))
-    monkeypatch.setattr(Repository, "_verify", lambda *_: None)
+    monkeypatch.setattr(Believed, "verify", lambda *_: None)
     publisher.publish(version("garden-2"))
 
     refused(follows, r"wrong key: \d+.stable.json of ")
