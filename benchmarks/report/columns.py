@@ -135,8 +135,13 @@ def details(report: Report) -> list[Grid]:
     return [grid for grid in (accuracy, latency) if grid.rows]
 
 
-def notes_of(report: Report) -> list[str]:
-    """What must be known to read the tables; warnings begin with the word."""
+def notes_of(report: Report, *, peers: bool = True) -> list[str]:
+    """What must be known to read the tables; warnings begin with the word.
+
+    Args:
+        report: that the tables are of.
+        peers: whether they show peers, too: then what engines' own tools find is told.
+    """
     machine = report.environment
     features = ", ".join(machine.features) or "no vector instructions"
     notes = [
@@ -153,12 +158,14 @@ def notes_of(report: Report) -> list[str]:
     if report.interrupted:
         notes.append("WARNING: this run was ended before it was done")
     for row in report.rows:
+        if not (peers or row.is_ours):
+            continue
         if row.problem:
             notes.append(f"{row.title}: {row.problem}")
         if row.latency and not row.stable:
             notes.append(f"WARNING: {row.title}: it was not stable yet when the rounds began")
         figures = row.latency
-        if figures and figures.tool:
+        if peers and figures and figures.tool:
             ours = figures.beside_tool or figures.p50.value
             if abs(figures.tool / ours - 1) > _TOOL_AGREES:
                 notes.append(

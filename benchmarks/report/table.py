@@ -14,10 +14,12 @@ _START, _END = "<!-- bench -->", "<!-- /bench -->"
 
 def as_markdown(report: Report, *, brief: bool = False) -> str:
     """The overview in Markdown, with its notes below; see `overview`."""
-    grid = overview(report, brief=brief, peers=not brief)
+    peers = not brief
+    grid = overview(report, brief=brief, peers=peers)
     aligned = [":---" if name in LEFT else "---:" for name in grid.head]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in (grid.head, aligned, *grid.rows))
-    return table + "\n\n" + "\n".join(f"- {note}" for note in notes_of(report)) + "\n"
+    notes = notes_of(report, peers=peers)
+    return table + "\n\n" + "\n".join(f"- {note}" for note in notes) + "\n"
 
 
 def put_into(path: Path, text: str) -> None:

@@ -149,6 +149,7 @@ def test_failures_and_doubts_are_noted(report: Report) -> None:
     assert "WARNING: this run was ended before it was done" in notes
     found = "WARNING: colours onnx-int8 with 1 thread: benchmark_app finds 15.0 ms, not 18.2"
     assert found in notes
+    assert not [note for note in notes_of(report, peers=False) if "benchmark_app" in note]
 
 
 def test_a_tool_is_compared_with_what_is_measured_beside_it(report: Report) -> None:
