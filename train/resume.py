@@ -1,10 +1,14 @@
 """Going on with an interrupted run, to the same result as if nothing had happened."""
 
+import csv
 import shutil
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.callbacks import ModelCheckpoint
+import lightning as L
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from ..runtime.errors import CheckpointError
 
@@ -64,6 +68,31 @@ class LastCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Nothing: an earlier folder's last epoch is none of this one's."""
+
+
+class EarlierMetrics(Callback):
+    """The figures of the epochs before the interruption, in the record of the run that goes on.
+
+    Lightning begins that record anew, so they are read before, and written first.
+
+    Args:
+        resume: the checkpoint that the run goes on from.
+    """
+
+    def __init__(self, resume: Path | None) -> None:
+        self._rows: list[dict[str, str]] = []
+        record = resume.with_name(ExperimentWriter.NAME_METRICS_FILE) if resume else None
+        if record is not None and record.is_file():
+            with record.open(encoding="utf-8", newline="") as file:
+                self._rows = list(csv.DictReader(file))
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Put them before what comes; an epoch that was not ended is trained, and noted, again."""
+        earlier = [row for row in self._rows if int(row["epoch"]) < trainer.current_epoch]
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger) and trainer.is_global_zero:
+                noted = [{name: value for name, value in row.items() if value} for row in earlier]
+                logger.experiment.metrics[:0] = noted
 
 
 def resume_from(path: str | None) -> Path | None:

@@ -41,7 +41,7 @@ from .probe import Probe, fit_classifier
 from .provenance import data_digest, git_commit
 from .quantization_aware import SimulatedInt8
 from .reporting import hush_lightning, one_line_errors
-from .resume import LAST, BestCheckpoint, LastCheckpoint, resume_from
+from .resume import LAST, BestCheckpoint, EarlierMetrics, LastCheckpoint, resume_from
 from .settings import Distill, Loop
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -164,7 +164,7 @@ def _distillation(config: DictConfig, classes: int, preprocess: Preprocess) -> D
 def _trainer(
     loop: Loop, folder: Path, logger: list[Logger], resume: Path | None, *, validate: bool
 ) -> L.Trainer:
-    callbacks: list[Callback] = []
+    callbacks: list[Callback] = [EarlierMetrics(resume)]
     # With no photos held out there is no best epoch to choose: the last one is kept.
     if validate:
         callbacks.append(BestCheckpoint(folder, loop.monitor, loop.mode, resume))

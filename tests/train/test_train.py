@@ -1,5 +1,6 @@
 """Whole runs on drawn shapes: they learn, they leave a checkpoint, they survive interruption."""
 
+import csv
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,6 +61,14 @@ def differing(one: dict[str, Tensor], other: dict[str, Tensor]) -> list[str]:
     return [name for name in one if not torch.equal(one[name], other[name])]
 
 
+def noted(folder: Path) -> list[dict[str, float]]:
+    """What a run's record says of its epochs, one after the other."""
+    with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{name: float(value) for name, value in row.items() if value}
+                for row in csv.DictReader(file)]  # fmt: skip
+    return [row for row in rows if "val/top1" in row]
+
+
 def test_a_short_run_learns_the_shapes_and_leaves_a_checkpoint(
     tree: Path, tmp_path: Path, configured: Configure
 ) -> None:
@@ -97,6 +106,7 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
 
     assert differing(all_weights(whole), all_weights(second)) == []
     assert load_checkpoint(whole / "checkpoint.safetensors")[0].metrics == resumed.metrics
+    assert noted(second) == noted(whole)
 
 
 @pytest.mark.parametrize("settings", [(), ("quantization_aware=true",)])
@@ -112,6 +122,7 @@ def test_a_run_resumed_where_it_lies_ends_with_the_same_weights(
     run(configured(tree, *settings, f"resume={folder}"), folder)
 
     assert differing(all_weights(whole), all_weights(folder)) == []
+    assert noted(folder) == noted(whole)
 
 
 def test_a_quantization_aware_run_leaves_a_plain_network(
