@@ -105,6 +105,12 @@ def release_of(bundle: ModelBundle, **conditions: Any) -> Release:
     return Release.model_validate(given | conditions)
 
 
+def put(device: Installed, bundle: ModelBundle) -> None:
+    """Put a model among a device's, as sync does, and do not use it."""
+    with device.new(bundle.manifest.id, describe_file(bundle.folder / MANIFEST).sha256) as draft:
+        shutil.copytree(bundle.folder, draft, dirs_exist_ok=True)
+
+
 def renamed(bundle: ModelBundle, folder: Path, name: str, **changes: Any) -> ModelBundle:
     """Another version of a bundle: the same files, another manifest."""
     shutil.copytree(bundle.folder, folder, symlinks=False)

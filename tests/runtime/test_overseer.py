@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from publisher import renamed
+from publisher import put, renamed
 
-from birdedge.runtime.bundle import ModelBundle, sha256
+from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.health import read_health
 from birdedge.runtime.installed import Installed
@@ -23,9 +23,7 @@ def installed(tmp_path: Path, bundle: ModelBundle) -> Installed:
     """A device with two models."""
     device = Installed(tmp_path / "models")
     for name in ("garden-1", "garden-2"):
-        version = renamed(bundle, tmp_path / name, name)
-        with device.new(name, sha256(version.folder / "manifest.json")) as draft:
-            shutil.copytree(version.folder, draft, dirs_exist_ok=True)
+        put(device, renamed(bundle, tmp_path / name, name))
     return device
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from publisher import renamed
+from publisher import put, renamed
 
 from birdedge.runtime import probation as probation_module
-from birdedge.runtime.bundle import ModelBundle, sha256
+from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import BackendError, SourceError
 from birdedge.runtime.health import Health, read_health, write_health
 from birdedge.runtime.installed import INSIDE, Installed
@@ -33,10 +33,7 @@ def installed(tmp_path: Path, bundle: ModelBundle) -> Installed:
     """A device whose model is new, and took ten milliseconds when it was tried."""
     device = Installed(tmp_path / "models")
     for name in ("garden-1", "garden-2"):
-        version = renamed(bundle, tmp_path / name, name)
-        with device.new(name, sha256(version.folder / "manifest.json")) as draft:
-            for file in version.folder.iterdir():
-                (draft / file.name).write_bytes(file.read_bytes())
+        put(device, renamed(bundle, tmp_path / name, name))
     device.use(device.find("garden-1").name)
     device.use(device.find("garden-2").name)
     on_trial(device)

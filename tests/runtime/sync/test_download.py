@@ -18,6 +18,13 @@ from birdedge.runtime.sync import install
 Version = Callable[..., ModelBundle]
 
 
+def leave_behind(device: Device, bundle: ModelBundle, content: bytes) -> None:
+    """Be an earlier sync that got so far with a bundle's golden file."""
+    partial = device.installed.folder / "sync" / "partial"
+    partial.mkdir(parents=True)
+    (partial / bundle.manifest.golden.sha256).write_bytes(content)
+
+
 def test_of_a_bundle_only_the_files_that_are_new_are_fetched(
     publisher: Publisher, device: Device, version: Version, web: WebServer
 ) -> None:
@@ -73,10 +80,8 @@ def test_a_server_that_knows_no_ranges_is_asked_for_the_whole_again(
 ) -> None:
     bundle = version("garden-1")
     publisher.publish(bundle)
-    entry = bundle.manifest.golden
-    partial = device.installed.folder / "sync" / "partial"
-    partial.mkdir(parents=True)
-    (partial / entry.sha256).write_bytes((bundle.folder / entry.name).read_bytes()[:500])
+    golden = bundle.folder / bundle.manifest.golden.name
+    leave_behind(device, bundle, golden.read_bytes()[:500])
     web.no_range = True
 
     device.sync()
@@ -99,10 +104,7 @@ def test_what_a_power_cut_tore_is_fetched_once_more(
 ) -> None:
     bundle = version("garden-1")
     publisher.publish(bundle)
-    entry = bundle.manifest.golden
-    partial = device.installed.folder / "sync" / "partial"
-    partial.mkdir(parents=True)
-    (partial / entry.sha256).write_bytes(bytes(500))
+    leave_behind(device, bundle, bytes(500))
 
     assert device.sync().model == "garden-1"
 
