@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import wandb
 from typer.testing import CliRunner
 
 from birdedge.compress.commands import compress as command
@@ -295,6 +296,7 @@ def test_figures_are_recorded_by_wandb_when_it_is_on(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     log_to_wandb(compressed, "offline")
+    wandb.teardown()  # another process writes the file, and a run's end does not wait for it
 
     (record,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
     assert compressed.manifest.id.encode() in record.read_bytes()
