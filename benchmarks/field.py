@@ -114,7 +114,7 @@ def empty(
         footage = Footage(_still(data, *scene), seconds=60 * minutes, fps=fps, wind=3.0, rain=40)
         found = [
             visit
-            for visit in Watcher(lambda: classifier, MotionDetector()).visits(_frames(footage))
+            for visit in Watcher(lambda _: classifier, MotionDetector()).visits(_frames(footage))
             if visit.ended
         ]
         print(f"{scene[0]}: {len(found)} sightings in {minutes:g} minutes of wind and rain")
@@ -163,7 +163,7 @@ def soak(
             yield Frame(np.asarray(pixels, np.uint8), taken, "soak", number, number / 10)
 
     count = 0
-    for visit in Watcher(lambda: classifier, MotionDetector()).visits(endless()):
+    for visit in Watcher(lambda _: classifier, MotionDetector()).visits(endless()):
         count += visit.ended
         if recorder is not None:
             recorder.take(visit)
@@ -218,7 +218,7 @@ def _watch(classifier: Classifier, footage: Footage, *, verbose: bool) -> _Score
 
     ended: list[Visit] = []
     latencies = []
-    for visit in Watcher(lambda: classifier, MotionDetector()).visits(frames()):
+    for visit in Watcher(lambda _: classifier, MotionDetector()).visits(frames()):
         if visit.ended:
             ended.append(visit)
         else:

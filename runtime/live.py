@@ -18,6 +18,9 @@ _PATIENCE_SECONDS = 10.0
 """How long one that is still being loaded is waited for at the end: an engine that is cut short as
 it starts may take the process down with it."""
 
+_LONGEST_WAIT_SECONDS = 60.0
+"""At a feeder in winter there may be no moment without birds, and a new model is to come anyway."""
+
 
 class LiveClassifier:
     """The classifier of the moment; all but the loading happens in the caller's thread.
@@ -26,17 +29,24 @@ class LiveClassifier:
         load: loads what is wanted now; raises BirdedgeError if it cannot.
         wanted: cheap to ask; gives another value when another model is wanted.
         seconds: it is asked this often at most.
+        longest_wait: so many seconds at most another one is not loaded because birds are there.
 
     Raises:
         BirdedgeError: the first one cannot be loaded.
     """
 
     def __init__(
-        self, load: Callable[[], Classifier], wanted: Callable[[], object], seconds: float = 1.0
+        self,
+        load: Callable[[], Classifier],
+        wanted: Callable[[], object],
+        seconds: float = 1.0,
+        longest_wait: float = _LONGEST_WAIT_SECONDS,
     ) -> None:
         self._load = load
         self._wanted = wanted
         self._seconds = seconds
+        self._longest_wait = longest_wait
+        self._waiting_since: float | None = None
         # Asked before it is loaded: a change meanwhile is seen at the next look.
         self._is = self._tried = wanted()
         self._current: Classifier | None = load()
@@ -44,12 +54,16 @@ class LiveClassifier:
         self._loading: _Loading | None = None
         self._looked = time.monotonic()
 
-    def now(self) -> Classifier:
-        """What names the birds that come now; takes no time."""
+    def now(self, alone: bool = False) -> Classifier:
+        """What names the birds that come now; takes no time.
+
+        Args:
+            alone: nobody is before the camera from whom loading would take the processor.
+        """
         loaded = self._loading is not None and not self._loading.is_alive()
         idle = self._loading is None and time.monotonic() - self._looked >= self._seconds
         if loaded or idle:
-            self._look()
+            self._look(alone)
         assert self._current is not None, "it is closed"
         return self._current
 
@@ -64,7 +78,7 @@ class LiveClassifier:
         for closer in self._closers:
             closer()
 
-    def _look(self) -> None:
+    def _look(self, alone: bool) -> None:
         """See what is wanted; take over what was loaded, if that is still it."""
         self._looked = time.monotonic()
         wanted = self._wanted()
@@ -72,10 +86,18 @@ class LiveClassifier:
         if loading is not None and loading.wanted == wanted:
             self._take_over(loading)
         # What could not be loaded is not tried again until something else was wanted.
-        if wanted != self._tried:
+        if wanted == self._tried:
+            self._waiting_since = None
+        elif wanted == self._is:
             self._tried = wanted
-            if wanted != self._is:
-                self._loading = _Loading(self._load, wanted)
+        elif alone or self._waited_long_enough():
+            self._tried = wanted
+            self._loading = _Loading(self._load, wanted)
+
+    def _waited_long_enough(self) -> bool:
+        if self._waiting_since is None:
+            self._waiting_since = self._looked
+        return self._looked - self._waiting_since >= self._longest_wait
 
     def _take_over(self, loading: "_Loading") -> None:
         assert self._current is not None

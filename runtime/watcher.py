@@ -55,8 +55,8 @@ class Watcher:
     """Follows birds through a camera's frames and names each of them once.
 
     Args:
-        now: gives what names the birds that come now; each is named to its end by what it began
-            with, for the answers of two models cannot be added up.
+        now: told whether nothing moves, gives what names the birds that come now; each is named to
+            its end by what it began with, for the answers of two models cannot be added up.
         find: where in a frame to look.
         patience: seconds after which a bird that is not seen has left.
         inferred: told who named a view, and how many seconds that took.
@@ -64,7 +64,7 @@ class Watcher:
 
     def __init__(
         self,
-        now: Callable[[], Classifier],
+        now: Callable[[bool], Classifier],
         find: FindRegions,
         patience: float = 3.0,
         inferred: Callable[[Classifier, float], None] = lambda *_: None,
@@ -90,7 +90,7 @@ class Watcher:
 
     def _watch(self, frame: Frame) -> Generator[Visit, None, None]:
         moving = self._tracker.update(frame.seconds, list(islice(self._find(frame), _MOST_REGIONS)))
-        classifier = self._now()
+        classifier = self._now(not moving)
         for seen in moving:
             self._meet(seen, frame, classifier)
         height, width = frame.pixels.shape[:2]

@@ -40,7 +40,7 @@ def test_a_killed_sync_leaves_a_device_that_starts() -> None:
 
 @pytest.mark.slow
 def test_a_camera_goes_on_through_swaps() -> None:
-    text = told("swap", "--seconds", "5", "--rounds", "1", "--every", "1.5")
+    text = told("swap", "--seconds", "5", "--rounds", "1", "--every", "1.5", "--crowded")
 
     assert figure(r"with swaps: .* (\d+) swaps", text) >= 1
     assert "beyond the" in text

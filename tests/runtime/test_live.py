@@ -52,8 +52,8 @@ class Shelf:
         self.engines.append(classifier.backend)
         return classifier
 
-    def live(self) -> LiveClassifier:
-        return LiveClassifier(self.load, self.wanted, seconds=0.0)
+    def live(self, longest_wait: float = 0.0) -> LiveClassifier:
+        return LiveClassifier(self.load, self.wanted, seconds=0.0, longest_wait=longest_wait)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +127,29 @@ def test_the_old_one_goes_on_until_the_new_one_is_ready(
     assert capsys.readouterr().err == (
         f"birdedge: {second.manifest.id} names the birds from now on\n"
     )
+    live.close()
+
+
+def test_nothing_is_loaded_while_birds_are_there(shelf: Shelf, second: ModelBundle) -> None:
+    live = shelf.live(longest_wait=60.0)
+    shelf.want(second)
+    settle(live)
+    assert len(shelf.engines) == 1
+    live.now(alone=True)
+
+    wait_for(live, second)
+    live.close()
+
+
+def test_birds_that_never_leave_hold_it_up_for_a_time_and_each_one_anew(
+    shelf: Shelf, second: ModelBundle, third: ModelBundle
+) -> None:
+    live = shelf.live(longest_wait=0.4)
+    for loaded, bundle in enumerate((second, third), start=1):
+        shelf.want(bundle)
+        settle(live, 0.2)
+        assert len(shelf.engines) == loaded
+        wait_for(live, bundle)
     live.close()
 
 

@@ -35,7 +35,7 @@ def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
     ) -> list[Visit]:
         moving: list[Birds] = []
 
-        def now() -> Classifier:
+        def now(_: bool) -> Classifier:
             """At each of these frames another one takes over."""
             nonlocal classifier
             classifier = changes.get(len(moving) - 1, classifier)
@@ -266,6 +266,20 @@ def test_who_may_have_taken_a_place_while_the_model_changes_is_judged_by_one(
     assert sum(v.votes for v in visits) == 40
 
 
+def test_who_gives_the_model_is_told_when_nothing_moves(classifier: Classifier) -> None:
+    told = []
+
+    def now(alone: bool) -> Classifier:
+        told.append(alone)
+        return classifier
+
+    pixels = np.full((160, 320, 3), 128, np.uint8)
+    frames = [Frame(pixels, START, "g", number, number / 10) for number in range(5)]
+    list(Watcher(now, lambda frame: [LEFT] if frame.number in (1, 2) else []).visits(frames))
+
+    assert told == [True, False, False, True, True]
+
+
 def test_a_clock_that_is_set_meanwhile_changes_no_duration(classifier: Classifier) -> None:
     def frames() -> Iterator[Frame]:
         for number in range(10):
@@ -273,7 +287,7 @@ def test_a_clock_that_is_set_meanwhile_changes_no_duration(classifier: Classifie
             taken = datetime(year, 1, 1, tzinfo=UTC)
             yield Frame(np.full((160, 320, 3), 200, np.uint8), taken, "g", number, number / 10)
 
-    visit = list(Watcher(lambda: classifier, lambda _: [LEFT]).visits(frames()))[-1]
+    visit = list(Watcher(lambda _: classifier, lambda _: [LEFT]).visits(frames()))[-1]
 
     assert visit.start == datetime(2027, 1, 1, tzinfo=UTC)
     assert visit.end == visit.start + timedelta(seconds=0.9)
@@ -290,7 +304,7 @@ def test_a_camera_that_changes_its_size_is_watched_on(classifier: Classifier) ->
             taken = START + timedelta(seconds=number / 10)
             yield Frame(pixels, taken, "garden", number, number / 10)
 
-    watcher = Watcher(lambda: classifier, lambda frame: [RIGHT] if frame.number < 10 else [])
+    watcher = Watcher(lambda _: classifier, lambda frame: [RIGHT] if frame.number < 10 else [])
     visits = list(watcher.visits(frames()))
 
     assert [visit.ended for visit in visits] == [False, True]
