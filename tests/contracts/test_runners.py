@@ -150,7 +150,8 @@ def test_the_network_itself_gives_what_its_targets_give(
 def test_engines_own_tools_time_the_same_files(bundle: ModelBundle) -> None:
     names = {}
     for contender in contenders_of([bundle.folder], None, [1], [1]):
-        figure = ask_tool(contender, lambda: [0.004, 0.006], 20, 60)
+        ours = iter([[0.004, 0.006], [0.005], [0.005], [0.5]])  # a host that others slow down
+        figure = ask_tool(contender, lambda ours=ours: next(ours), 20, 60)
         names[contender.target] = figure and figure.tool
         if figure is not None:
             assert 0 < figure.milliseconds < 1000
