@@ -139,6 +139,8 @@ def run(
     for name, value in (("not-birds", not_birds), ("photos", photos), ("robustness", robustness)):
         if value and data is None:
             raise typer.BadParameter("it is about photos; give --data", param_hint=f"--{name}")
+        if value and not accuracy and name != "photos":
+            raise typer.BadParameter("it is about accuracy", param_hint=f"--{name}")
     wanted = Wanted(
         bundles=bundles or [DEFAULT_MODEL],
         targets=[name.strip() for name in targets.split(",")] if targets else None,
@@ -174,7 +176,8 @@ def compare(
 ) -> None:
     """Compare two reports.
 
-    Exit code 1 if a contender is surely slower or less often right than the budget allows.
+    Exit code 1 if one of birdedge's own is surely slower or less often right than the budget allows, or
+    is no longer measured.
     """
     with needs_extra("bench"):
         from .compare import compare as compare_reports

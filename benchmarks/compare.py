@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
+from ..runtime.errors import DataError
 from .accuracy import Accuracy, mcnemar
 from .results import Report, Row
 from .samples import Interval, ratio_between_runs
@@ -35,16 +36,16 @@ class Change:
 
     @property
     def is_regression(self) -> bool:
-        """Whether it must not pass."""
-        return self.too_slow or self.less_right or self.lost is not None
+        """Whether it must not pass; what is there to be compared with may change as it likes."""
+        return self.row.is_ours and (self.too_slow or self.less_right or self.lost is not None)
 
 
 def compare(
     old: Report, new: Report, latency_budget: float, accuracy_budget: float
 ) -> list[Change]:
-    """Compare contenders that both runs have.
+    """Compare the contenders of a run with the same ones in a later run.
 
-    Slower is what has its whole interval beyond the budget. Less often right is what lost more
+    One that the later run has not, or not to the end, is lost. Slower is what has its whole interval beyond the budget. Less often right is what lost more
     points than the budget, and not by chance: by McNemar's test on the same photos, by Fisher's on
     others. An accuracy that the new run was not asked for is not missed.
 
@@ -53,8 +54,13 @@ def compare(
         new: the run to be judged.
         latency_budget: share by which a median may grow.
         accuracy_budget: points of top-1 that may be lost.
+
+    Raises:
+        DataError: the reports have no contender in common.
     """
     after = {row.key: row for row in new.rows}
+    if not any(row.key in after for row in old.rows):
+        raise DataError("these reports have no contender in common")
     same_photos = old.photos_digest == new.photos_digest != ""
     judge = partial(
         _change,
@@ -130,7 +136,8 @@ def _change(
             and -points > accuracy_budget
             and chance < _ALPHA
         ),
-        lost=new.problem or ("not measured" if gone else None),
+        lost=(new.problem if new.problem != old.problem else None)
+        or ("not measured" if gone else None),
     )
 
 

@@ -3,7 +3,7 @@
 python -m birdedge.benchmarks.field cost
 python -m birdedge.benchmarks.field visits ../shared/data
 python -m birdedge.benchmarks.field empty ../shared/data
-python -m birdedge.benchmarks.field soak
+python -m birdedge.benchmarks.field soak ../shared/data
 """
 
 import os
@@ -76,7 +76,7 @@ def cost(
 def visits(
     data: Data,
     birds: Annotated[int, typer.Option(min=4, help="Visits, in two scenes and two weathers.")] = 64,
-    species: Annotated[int, typer.Option(min=2)] = 16,
+    species: Annotated[int, typer.Option(min=2, help="In each of these four parts.")] = 16,
     fps: Annotated[float, typer.Option(min=1)] = 5.0,
     split: Annotated[
         str, typer.Option(help="Whose photos: test to report, train to tune.")

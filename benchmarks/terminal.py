@@ -74,13 +74,7 @@ def run_and_show(wanted: Wanted, out: Path | None, limits: Limits | None, as_jso
 
 
 def show_changes(old: Report, new: Report, changes: Sequence[Change], as_json: bool) -> int:
-    """Print how contenders changed; the exit code.
-
-    Raises:
-        DataError: the reports have no contender in common.
-    """
-    if not changes:
-        raise DataError("these reports have no contender in common")
+    """Print how contenders changed; the exit code."""
     for warning in warnings(old, new):
         say(f"warning: {warning}")
     if as_json:

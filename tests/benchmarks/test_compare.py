@@ -78,6 +78,31 @@ def test_one_that_is_gone_or_failed_is_a_regression(row_of: MakeRow, report_of: 
     assert all(change.is_regression for change in changes)
 
 
+def test_what_is_there_to_be_compared_with_may_change(
+    row_of: MakeRow, report_of: MakeReport
+) -> None:
+    old = report_of(row_of("a", 20.0), row_of("a", 20.0, runner="bare onnx"))
+    slower, gone = (
+        compare(old, report_of(row_of("a", 20.0), *peers), 0.05, 0.5)
+        for peers in ([row_of("a", 40.0, runner="bare onnx")], [])
+    )
+
+    assert slower[1].too_slow and gone[1].lost == "it did not take part"
+    assert not any(change.is_regression for change in (*slower, *gone))
+
+
+def test_what_was_wrong_before_is_no_regression(row_of: MakeRow, report_of: MakeReport) -> None:
+    report = report_of(row_of("a", 20.0, problem="it knows none of the species in photos"))
+    (change,) = compare(report, report, 0.05, 0.5)
+
+    assert change.slower is not None and not change.is_regression
+
+
+def test_runs_of_other_models_are_not_compared(row_of: MakeRow, report_of: MakeReport) -> None:
+    with pytest.raises(DataError, match="no contender in common"):
+        compare(report_of(row_of("a", 20.0)), report_of(row_of("b", 20.0)), 0.05, 0.5)
+
+
 def test_one_that_did_not_end_is_a_regression_and_a_new_one_none(
     row_of: MakeRow, report_of: MakeReport
 ) -> None:
