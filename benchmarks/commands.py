@@ -176,8 +176,8 @@ def compare(
 ) -> None:
     """Compare two reports.
 
-    Exit code 1 if one of birdedge's own is surely slower or less often right than the budget allows, or
-    is no longer measured.
+    Exit code 1 if one of birdedge's own is surely slower or less often right than the budget
+    allows, or is no longer measured.
     """
     with needs_extra("bench"):
         from .compare import compare as compare_reports

@@ -45,9 +45,10 @@ def compare(
 ) -> list[Change]:
     """Compare the contenders of a run with the same ones in a later run.
 
-    One that the later run has not, or not to the end, is lost. Slower is what has its whole interval beyond the budget. Less often right is what lost more
-    points than the budget, and not by chance: by McNemar's test on the same photos, by Fisher's on
-    others. An accuracy that the new run was not asked for is not missed.
+    One that the later run has not, or not to the end, is lost. Slower is what has its whole
+    interval beyond the budget. Less often right is what lost more points than the budget, and not
+    by chance: by McNemar's test on the same photos, by Fisher's on others. An accuracy that the new
+    run was not asked for is not missed.
 
     Args:
         old: the run before.

@@ -220,6 +220,11 @@ def classify_command(
         store = None
     else:
         store = store or default_store()
+    # A house is not told of a bird that came to another place, or last year.
+    if recording and "--mqtt" not in given:
+        mqtt = None
+    if recording and "--webhook" not in given:
+        webhooks = None
     options = ClassifyOptions(
         sources or [], model, labels, target, threads, top_k, threshold, species, camera,
         find_regions, frames, seconds, save_frames, store, max_gigabytes, max_days, mqtt,

@@ -79,7 +79,6 @@ def examine(patient: Patient) -> Iterator[Finding]:
 
 def _python(_: Patient) -> Iterator[Finding]:
     bits = 64 if sys.maxsize > 2**32 else 32
-    bits = 64 if sys.maxsize > 2**32 else 32
     detail = f"{platform.python_version()}, {platform.machine()}, {bits} bits"
     if bits == 32:
         advice = "the engines have no 32-bit packages; install the 64-bit Raspberry Pi OS"
@@ -191,7 +190,7 @@ def _store(patient: Patient) -> Iterator[Finding]:
     elif not (store / NAME).is_file():
         yield Finding("store", "ok", f"{store}, where nothing is kept yet")
     else:
-        with closing(read_database(store)) as connection:
+        with read_database(store) as connection:
             (count,) = connection.execute("SELECT COUNT(*) FROM sightings").fetchone()
         yield Finding("store", "ok", f"{store}, {count:,} sightings")
     free = shutil.disk_usage(place).free

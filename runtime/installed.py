@@ -68,12 +68,19 @@ class Installed:
     def models(self) -> list[InstalledModel]:
         """All that can be used, by name; the one inside birdedge first."""
         found = [self._describe(INSIDE)]
-        for place in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
-            if place.is_symlink() or place.name.startswith(".") or not (place / MANIFEST).is_file():
-                continue
+        for place in self.places():
             with suppress(BundleError):
                 found.append(self._describe(place.name))
         return found
+
+    def places(self) -> list[Path]:
+        """The folders of all models that were brought, damaged ones too."""
+        return [
+            place
+            for place in (sorted(self.folder.iterdir()) if self.folder.is_dir() else [])
+            if not (place.is_symlink() or place.name.startswith("."))
+            and (place / MANIFEST).is_file()
+        ]
 
     def find(self, wanted: str) -> InstalledModel:
         """A model by its folder's name, its id, or the beginning of its digest.

@@ -104,8 +104,7 @@ def list_command(
     from .listing import find_bundles
 
     installed = _installed(models)
-    brought = [model.folder for model in installed.models()]
-    found = find_bundles([*brought, *(folders or [Path()])])
+    found = find_bundles([*installed.places(), *(folders or [Path()])])
     ok = print_bundles(found, as_json, installed.current().folder.resolve())
     for blocked in installed.state().blocked.values():
         typer.echo(f"birdedge: {blocked.model} is blocked: {blocked.reason}", err=True)

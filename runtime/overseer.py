@@ -96,12 +96,14 @@ class Overseer:
 def service_of(installed: Installed | None) -> Iterator[Installed | None]:
     """Be the one service that looks after a device's models, while the block lasts.
 
-    Gives none where there are no such models, or another process looks after them already.
+    Gives none where nothing can be kept of them, or another process looks after them already.
     """
-    if installed is None or not installed.folder.is_dir():
+    if installed is None:
         yield None
         return
     try:
+        # The first model may be brought while the service runs.
+        installed.folder.mkdir(parents=True, exist_ok=True)
         lock = (installed.folder / ".service.lock").open("w")
     except OSError:
         yield None

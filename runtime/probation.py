@@ -151,15 +151,16 @@ def counted_start(installed: Installed) -> Iterator[None]:
     """Count a start of the service with a model on trial, unless it comes to a good end.
 
     A process that is killed says nothing of why; that it is killed again and again does. An error
-    that is not the model's, such as a camera that is away, is a good end; and so is one of a
-    machine that was switched off. Too many in vain, and the model is put back before it is loaded.
+    that is not the model's, such as a camera that is away or a pipe that nobody reads any more, is
+    a good end; and so is one of a machine that was switched off. Too many in vain, and the model is
+    put back before it is loaded.
     """
     _count(installed)
     try:
         yield
     except (BackendError, BundleError):
         raise
-    except (BirdedgeError, KeyboardInterrupt):
+    except (BirdedgeError, OSError, KeyboardInterrupt):
         _forget_starts(installed)
         raise
     _forget_starts(installed)

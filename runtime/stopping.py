@@ -1,4 +1,6 @@
-"""Ctrl-C and `systemctl stop`: asked once, what is under way is ended well; twice, at once."""
+"""Ctrl-C, `systemctl stop`, a terminal that is closed: once, and what is under way is ended well;
+twice, at once.
+"""
 
 import signal
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ INTERRUPTED = 130
 
 
 class Stop(Event):
-    """Set by SIGINT or SIGTERM.
+    """Set by SIGINT, SIGTERM or SIGHUP.
 
     Attributes:
         by: which of them it was.
@@ -31,7 +33,11 @@ def stopped_by_signals() -> Iterator[Stop]:
         stop.by = signal.Signals(number)
         stop.set()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    asking = [signal.SIGINT, signal.SIGTERM]
+    # Who was started by nohup is to outlive the terminal.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        asking.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in asking}
     try:
         yield stop
     finally:

@@ -3,7 +3,7 @@
 import resource
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from birdedge.runtime.sightings import Sighting
@@ -16,7 +16,7 @@ MakeVisit = Callable[..., Visit]
 
 
 def kept(store: Path) -> list[Sighting]:
-    with closing(read_database(store)) as connection:
+    with read_database(store) as connection:
         return list(select(connection, "ORDER BY rowid"))
 
 

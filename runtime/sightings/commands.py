@@ -1,13 +1,12 @@
 """`birdedge sightings`: who came, and what to do with it."""
 
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..default import DEFAULT_MODEL, default_store
+from ..default import default_store, model_in_use
 
 sightings = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -56,7 +55,7 @@ def list_command(
     from .shown import print_list
 
     wanted = Wanted(_utc(since), _utc(until), species, unknown, limit)
-    with closing(read_database(store or default_store())) as connection:
+    with read_database(store or default_store()) as connection:
         print_list(list(find(connection, wanted)), as_json=as_json)
 
 
@@ -68,7 +67,7 @@ def show(id_: Id, as_json: Json = False, store: Store = None) -> None:
     from .shown import print_one
 
     folder = store or default_store()
-    with closing(read_database(folder)) as connection:
+    with read_database(folder) as connection:
         print_one(get(connection, id_), folder, as_json=as_json)
 
 
@@ -85,8 +84,13 @@ def relabel(
     no_bird: Annotated[bool, typer.Option("--no-bird", help="It was none.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Take the model's word again.")] = False,
     model: Annotated[
-        Path, typer.Option("--model", envvar="BIRDEDGE_MODEL", help="Whose names may be short.")
-    ] = DEFAULT_MODEL,
+        Path | None,
+        typer.Option(
+            "--model",
+            envvar="BIRDEDGE_MODEL",
+            help="Whose names may be short; the model in use if not given.",
+        ),
+    ] = None,
     store: Store = None,
 ) -> None:
     """Say what a bird was; the model's own answer is kept beside it."""
@@ -98,9 +102,9 @@ def relabel(
     from .records import get
     from .rows import correct
 
-    with closing(read_database(store or default_store())) as connection:
+    with read_database(store or default_store()) as connection:
         sighting = get(connection, id_)
-        labels = ModelBundle.load(model).manifest.labels if species else ()
+        labels = ModelBundle.load(model or model_in_use()).manifest.labels if species else ()
         correction = None if undo else correction_of(species, labels, datetime.now(UTC))
         correct(connection, sighting.id, correction)
         typer.echo(f"{sighting.id[:8]}: {get(connection, sighting.id).name}", err=True)
@@ -116,7 +120,7 @@ def favourite(
     from .database import read_database
     from .records import get, set_favourite
 
-    with closing(read_database(store or default_store())) as connection:
+    with read_database(store or default_store()) as connection:
         sighting = get(connection, id_)
         set_favourite(connection, sighting, not undo)
         typer.echo(f"{sighting.id[:8]}: {sighting.name}", err=True)
@@ -129,7 +133,7 @@ def stats(as_json: Json = False, store: Store = None) -> None:
     from .records import count
     from .shown import print_counts
 
-    with closing(read_database(store or default_store())) as connection:
+    with read_database(store or default_store()) as connection:
         print_counts(count(connection), as_json=as_json)
 
 
@@ -184,7 +188,7 @@ def export(
     write = load_export(format_)
     site = Site(location, latitude, longitude, state, country)
     folder = store or default_store()
-    with closing(read_database(folder)) as connection:
+    with read_database(folder) as connection:
         chosen = list(find(connection, Wanted(_utc(since), _utc(until), species, unknown)))
     export_to(out, lambda draft: write(chosen, site, folder, draft), overwrite=force)
     typer.echo(f"{len(chosen):,} sightings", err=True)

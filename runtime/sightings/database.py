@@ -72,11 +72,12 @@ def open_database(folder: Path) -> sqlite3.Connection:
     return _open(path)
 
 
-def read_database(folder: Path) -> sqlite3.Connection:
-    """Open a store's database that is there.
+@contextmanager
+def read_database(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A store's database that is there, open for as long as the block lasts.
 
     Raises:
-        StoreError: there is none, or it is damaged.
+        StoreError: there is none, it is damaged, busy, or may not be written to; also in the block.
     """
     path = folder / NAME
     if not path.is_file():
@@ -85,9 +86,10 @@ def read_database(folder: Path) -> sqlite3.Connection:
             "--store or BIRDEDGE_STORE names another folder"
         )
     try:
-        return _open(path)
+        with closing(_open(path)) as connection:
+            yield connection
     except sqlite3.Error as error:
-        raise StoreError(f"cannot read {path}: {error}") from error
+        raise StoreError(f"{path}: {error}") from error
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -115,6 +117,8 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
+        # SQLite's own LOWER knows no letters but those of English.
+        connection.create_function("CASEFOLD", 1, _casefold, deterministic=True)
         # Readers and the one writer do not wait for each other, and a commit is one write.
         connection.execute("PRAGMA journal_mode = WAL")
         # A Pi loses its power rather than being shut down.
@@ -159,6 +163,10 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _casefold(text: str | None) -> str | None:
+    return text and text.casefold()
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -44,8 +44,8 @@ def find(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[Sighting]:
         clauses.append("start < ?")
         values.append(to_text(wanted.until))
     if wanted.species is not None:
-        clauses.append(f"(INSTR(LOWER({_SCIENTIFIC}), ?) OR INSTR(LOWER({_COMMON}), ?))")
-        values += [wanted.species.lower()] * 2
+        clauses.append(f"(INSTR(CASEFOLD({_SCIENTIFIC}), ?) OR INSTR(CASEFOLD({_COMMON}), ?))")
+        values += [wanted.species.casefold()] * 2
     elif not wanted.unknown:
         clauses.append(f"{_SCIENTIFIC} IS NOT NULL")
     where = f"WHERE {' AND '.join(clauses)}" if clauses else ""

@@ -69,8 +69,11 @@ def _fetch(url: str, seconds: float, max_bytes: int) -> bytes:
 
 
 def _request(url: str) -> urllib.request.Request:
-    request = urllib.request.Request(without_credentials(url), headers={"User-Agent": "birdedge"})
     parts = urlsplit(url)
+    server = parts.netloc.rpartition("@")[2]
+    request = urllib.request.Request(
+        parts._replace(netloc=server).geturl(), headers={"User-Agent": "birdedge"}
+    )
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         token = base64.b64encode(pair.encode()).decode()

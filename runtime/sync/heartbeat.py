@@ -26,7 +26,7 @@ from .proxy import connections
 HEARTBEAT_SCHEMA = 1
 PREFIX = "fleet/"
 _TIMEOUT_SECONDS = 30.0
-_PATH = re.compile(r"\S*/\S+")
+_PATH = re.compile(r"\S*/.*?(?=: |$)")
 
 
 class Heartbeat(BaseModel):

@@ -89,7 +89,11 @@ def _bucket(address: str) -> Location:
 
 
 def _web(address: str) -> Location:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError as error:
+        raise SyncError(f"{without_credentials(address)!r} is no address: {error}") from error
     if parts.query or parts.fragment:
         raise SyncError(
             f"{without_credentials(address)!r}: a repository has many files, and an address with ? "

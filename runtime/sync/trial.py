@@ -5,6 +5,7 @@ What a model does to its process, a crash, a hang or all memory taken, it does t
 
 import json
 import math
+import os
 import resource
 import signal
 import statistics
@@ -105,24 +106,23 @@ def _within(measured: Measured, budget: Budget) -> None:
 
 
 def _measure(folder: Path, in_use: Path) -> Measured:
-    threads = default_threads()
+    target, threads = _as_in_service()
     bundle = ModelBundle.load(folder)
     ran = []
-    for target in bundle.manifest.targets:
+    for name in bundle.manifest.targets:
         with suppress(MissingExtraError):
-            test = self_test(bundle, target, threads)
+            test = self_test(bundle, name, threads)
             if not test.passed:
                 raise WrongModelError(
-                    f"{target} is off by {test.largest_difference:.4g}, "
-                    f"{test.tolerance:.4g} allowed"
+                    f"{name} is off by {test.largest_difference:.4g}, {test.tolerance:.4g} allowed"
                 )
-            ran.append(target)
+            ran.append(name)
     if not ran:
         raise BackendError("no engine of its targets is installed here")
-    runs = {"new": Classifier(bundle, threads=threads)}
+    runs = {"new": Classifier(bundle, target, threads)}
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     with suppress(BirdedgeError):
-        runs["reference"] = Classifier(ModelBundle.load(in_use), threads=threads)
+        runs["reference"] = Classifier(ModelBundle.load(in_use), target, threads)
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(_WARM_UP + _ROUNDS):
         for name, classifier in runs.items():
@@ -134,6 +134,15 @@ def _measure(folder: Path, in_use: Path) -> Measured:
                 times[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}
     return Measured(runs["new"].target, medians["new"], medians.get("reference"), memory)
+
+
+def _as_in_service() -> tuple[str, int]:
+    """Target and threads of `birdedge classify`, whose settings the service of sync reads too."""
+    threads = os.environ.get("BIRDEDGE_THREADS", "")
+    return (
+        os.environ.get("BIRDEDGE_TARGET") or "auto",
+        int(threads) if threads.isdecimal() and int(threads) else default_threads(),
+    )
 
 
 def _main() -> None:

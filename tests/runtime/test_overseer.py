@@ -14,7 +14,7 @@ from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.health import read_health
 from birdedge.runtime.installed import Installed
 from birdedge.runtime.load import load_classifier
-from birdedge.runtime.overseer import Overseer
+from birdedge.runtime.overseer import Overseer, service_of
 from birdedge.runtime.sources import Frame
 
 
@@ -33,6 +33,15 @@ def models(installed: Installed) -> Iterator[list[Classifier]]:
     yield loaded
     for classifier in loaded:
         classifier.close()
+
+
+def test_a_service_that_starts_before_the_first_model_comes_looks_after_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    models = Installed(tmp_path / "data" / "models")
+    with service_of(models) as first, service_of(models) as second:
+        assert (first, second) == (models, None)
+    with service_of(Installed(tmp_path / "file" / "models")) as nowhere:
+        assert nowhere is None
 
 
 def watch(installed: Installed, old: Classifier, new: Classifier) -> None:

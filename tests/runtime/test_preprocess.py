@@ -146,7 +146,12 @@ def test_a_png_with_a_flipped_byte_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "empty file"), (b"Not a bird.\n" * 9, "not a picture that can be read")],
+    [
+        (b"", "empty file"),
+        (b"Not a bird.\n" * 9, "not a picture that can be read"),
+        # Pillow would have Ghostscript run it.
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture that can be read"),
+    ],
 )
 def test_a_file_that_is_no_picture_says_so(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "bird.jpg").write_bytes(content)

@@ -185,7 +185,9 @@ def test_a_service_that_ends_with_an_error_of_the_model_has_failed(
     assert installed.current().model == "garden-1"
 
 
-@pytest.mark.parametrize("error", [None, SourceError("no camera at /dev/video0")])
+@pytest.mark.parametrize(
+    "error", [None, SourceError("no camera at /dev/video0"), BrokenPipeError()]
+)
 def test_a_service_that_is_stopped_or_has_no_camera_has_not_failed(
     installed: Installed, error: Exception | None
 ) -> None:

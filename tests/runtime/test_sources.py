@@ -175,11 +175,12 @@ def test_a_picture_is_fetched_from_an_address(serve: Serve, answer: Answer) -> N
 
 
 class Guarded(BaseHTTPRequestHandler):
-    """Gives a picture to who knows the password."""
+    """Gives a picture to who knows the password, in either way."""
 
     def do_GET(self) -> None:
         expected = f"Basic {b64encode(b'garden:p@ss').decode()}"
-        self.send_response(200 if self.headers["Authorization"] == expected else 401)
+        known = self.headers["Authorization"] == expected or self.path.endswith("?usr=me&pwd=p@ss")
+        self.send_response(200 if known else 401)
         self.end_headers()
         self.wfile.write(png())
 
@@ -196,6 +197,9 @@ def test_a_password_in_an_address_is_used_and_not_shown(monkeypatch: pytest.Monk
 
         assert picture.read().size == (20, 10)
         assert picture.name == f"http://{host}/bird.png"
+        named = picture_at(f"http://{host}/bird.png?usr=me&pwd=p@ss")
+        assert named.read().size == (20, 10)
+        assert named.name == f"http://{host}/bird.png?usr=***&pwd=***"
         with pytest.raises(ImageError, match=f"http://{host}/bird.png: the server says 401"):
             picture_at(f"http://garden:wrong@{host}/bird.png").read()
         server.shutdown()

@@ -321,6 +321,17 @@ def test_settings_for_cameras_do_not_disturb_pictures(
     assert birdedge("classify", "--no-store", "none.jpg", env=env).returncode == 1
 
 
+def test_settings_for_cameras_do_not_ring_for_a_recording(birdedge: Birdedge, video: Path) -> None:
+    """A webhook that cannot be: who heeds it says so."""
+    heeded = birdedge("classify", "--camera", video, "--webhook", "birds")
+    ignored = birdedge(
+        "classify", "--camera", video, env={"BIRDEDGE_WEBHOOK": "birds", "BIRDEDGE_MQTT": "x"}
+    )
+
+    assert (heeded.returncode, ignored.returncode) == (1, 0)
+    assert "'birds' is no webhook" in heeded.stderr and "birds" not in ignored.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [(["--mqtt", "broker"], "is no broker"), (["--webhook", "birds"], "is no webhook")],

@@ -108,6 +108,8 @@ def test_relabel_keeps_what_the_model_said_beside_it(sightings: Sightings) -> No
     assert corrected["model"]["common_name"] == "Mallard"
     assert "corrected" in sightings("list", "--species", "jay").stdout
 
+    assert sightings("relabel", "1111", "Curruca curruca (Ärtsångare)").returncode == 0
+    assert "Ärtsångare" in sightings("list", "--species", "äRTSÅ").stdout
     assert sightings("relabel", "2222", "Turdus merula (Eurasian Blackbird)").returncode == 0
     assert sightings("relabel", "3333", "--no-bird").stderr == "33333333: no bird\n"
     assert "Eurasian Blackbird" in sightings("list").stdout

@@ -2,13 +2,13 @@
 
 import os
 import time
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from recordings import MakeVisit, kept, record
 
+from birdedge.runtime.errors import StoreError
 from birdedge.runtime.sightings import recorder
 from birdedge.runtime.sightings.database import read_database
 from birdedge.runtime.sightings.pictures import Budget, prune
@@ -26,7 +26,7 @@ def test_the_oldest_pictures_go_first_but_for_favourites_and_firsts(
     record(tmp_path, *(visit(name) for name in names))
     ids = [sighting.id for sighting in kept(tmp_path)]
     size = next(tmp_path.glob("pictures/*/*/*/*.jpg")).stat().st_size
-    with closing(read_database(tmp_path)) as connection:
+    with read_database(tmp_path) as connection:
         connection.execute("UPDATE sightings SET favourite = 1 WHERE id = ?", (ids[2],))
         deleted = prune(connection, tmp_path, Budget(bytes=int(4.5 * size)), None)
 
@@ -36,10 +36,20 @@ def test_the_oldest_pictures_go_first_but_for_favourites_and_firsts(
     assert len(list(tmp_path.glob("pictures/*/*/*/*.jpg"))) == 4
 
 
+def test_what_goes_wrong_with_a_database_in_use_is_told_by_its_name(
+    tmp_path: Path, visit: MakeVisit
+) -> None:
+    record(tmp_path, visit())
+    told = r"sightings\.db: attempt to write a readonly database"
+    with pytest.raises(StoreError, match=told), read_database(tmp_path) as connection:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("UPDATE sightings SET favourite = 1")
+
+
 def test_age_is_told_only_by_a_clock_that_is_trusted(tmp_path: Path, visit: MakeVisit) -> None:
     record(tmp_path, *(visit(start=days_ago(tmp_path, days)) for days in (30, 20, 10, 1)))
     now = days_ago(tmp_path, 0)
-    with closing(read_database(tmp_path)) as connection:
+    with read_database(tmp_path) as connection:
         assert prune(connection, tmp_path, Budget(days=5), None) == 0
         assert prune(connection, tmp_path, Budget(days=5), now) == 2
 
@@ -74,7 +84,7 @@ def test_pictures_that_no_row_knows_go_first_but_only_for_want_of_space(
     orphan.write_bytes(known.read_bytes())
     record(tmp_path, visit())
     assert orphan.exists()
-    with closing(read_database(tmp_path)) as connection:
+    with read_database(tmp_path) as connection:
         assert prune(connection, tmp_path, Budget(bytes=10**9), datetime.now(UTC)) == 0
         assert prune(connection, tmp_path, Budget(bytes=int(3.5 * known.stat().st_size)), None) == 1
 

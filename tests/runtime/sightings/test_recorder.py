@@ -114,7 +114,7 @@ def test_a_hundred_kills_lose_nothing_that_was_committed(tmp_path: Path) -> None
         Image.open(tmp_path / picture).load()
 
     record(tmp_path)
-    with closing(read_database(tmp_path)) as connection:
+    with read_database(tmp_path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("pictures/*/*/*/*")}
     assert files >= {sighting.picture for sighting in there.values() if sighting.picture}

@@ -213,7 +213,7 @@ def test_heartbeats_reach_the_keeper_and_nothing_else_may_be_written(
 
 
 def test_a_heartbeat_says_nothing_of_birds_or_places(device: Device) -> None:
-    device.installed.block("0" * 64, "bad", "cannot read /home/ada/models/x: it is gone")
+    device.installed.block("0" * 64, "bad", "cannot read /home/Ada King/models/x: it is gone")
     told = heartbeat(device.installed, "stable", "current").model_dump_json()
 
     assert set(json.loads(told)) <= {
@@ -221,7 +221,7 @@ def test_a_heartbeat_says_nothing_of_birds_or_places(device: Device) -> None:
         "digest", "trial", "blocked", "sync", "visits", "frames", "latency_ms", "confidence",
         "free_gb", "temperature",
     }  # fmt: skip
-    assert json.loads(told)["blocked"] == {"bad": "cannot read ... it is gone"}
+    assert json.loads(told)["blocked"] == {"bad": "cannot read ...: it is gone"}
 
 
 def test_what_is_no_heartbeat_is_passed_over(tmp_path: Path) -> None:

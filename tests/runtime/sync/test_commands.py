@@ -64,8 +64,8 @@ def test_a_damaged_model_is_no_reason_to_name_no_birds(
     birdedge: Birdedge, repository: str, tmp_path: Path
 ) -> None:
     birdedge("sync", repository, "--root", "keys/root.json")
-    (model,) = (tmp_path / "data" / "birdedge" / "models").glob("garden-1-*/golden.npz")
-    model.write_bytes(b"x")
+    (folder,) = (tmp_path / "data" / "birdedge" / "models").glob("garden-1-*")
+    (folder / "golden.npz").write_bytes(b"x")
 
     named = birdedge("classify", "--json", str(red_picture(tmp_path)))
 
@@ -76,6 +76,10 @@ def test_a_damaged_model_is_no_reason_to_name_no_birds(
     assert json.loads(mended.stdout)["state"] == "updated"
     named = birdedge("classify", "--json", str(red_picture(tmp_path)))
     assert json.loads(named.stdout)["model_version"] == "garden-1"
+    (folder / "manifest.json").write_text("{")
+    listed = birdedge("models", "list")
+    assert listed.returncode == 1
+    assert "garden-1" in listed.stdout + listed.stderr
 
 
 def test_models_are_used_pinned_and_put_back_by_hand(
@@ -136,6 +140,8 @@ def test_wrong_usage_is_told(birdedge: Birdedge, options: list[str], told: str) 
         (["sync", "ftp://x"], "is no repository; gs://BUCKET/PREFIX"),
         (["sync", "gs://"], "names no bucket"),
         (["sync", "https://"], "names no server"),
+        (["sync", "https://me:secret@[::1/x"], "is no address: Invalid IPv6 URL"),
+        (["sync", "https://host:port/x"], "is no address: Port could not be cast"),
         (["sync", "nowhere"], "nothing is trusted yet: --root"),
         (["sync", "nowhere", "--root", "missing"], "cannot read missing"),
         (["sync", "nowhere", "--root", "bundle.json"], "is no root.json"),
@@ -154,6 +160,15 @@ def test_what_cannot_be_done_is_one_line(
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert told in line
+
+
+def test_a_proxy_that_is_none_is_one_line(birdedge: Birdedge) -> None:
+    env = {"https_proxy": "socks5://me:secret@proxy"}
+    done = birdedge("sync", "https://example.org/birds", env=env)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "the proxy of this environment is of no use" in line and "secret" not in line
 
 
 def test_models_that_cannot_be_written_are_one_line(

@@ -54,6 +54,16 @@ def test_a_model_that_is_slower_than_it_may_be_is_refused(
     assert [entry.model for entry in device.installed.state().blocked.values()] == ["heavy-1"]
 
 
+def test_a_model_is_tried_as_the_service_runs_it(
+    publisher: Publisher, device: Device, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.publish(version("garden-1"))
+    monkeypatch.setenv("BIRDEDGE_TARGET", "onnx-fp64")
+
+    with pytest.raises(SyncError, match=r"garden-1 is not taken: .* failed: .*'onnx-fp64'"):
+        device.sync()
+
+
 @pytest.mark.parametrize(
     ("budget", "told"),
     [

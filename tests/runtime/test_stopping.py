@@ -1,0 +1,48 @@
+"""Signals: the first one asks, the second one interrupts."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from birdedge.runtime.stopping import stopped_by_signals
+
+Handled = Callable[[signal.Signals, signal.Handlers], None]
+
+
+@pytest.fixture
+def handled() -> Iterator[Handled]:
+    """Sets what becomes of a signal, for this test alone."""
+    before = {}
+
+    def handle(number: signal.Signals, handler: signal.Handlers) -> None:
+        before[number] = signal.signal(number, handler)
+
+    yield handle
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_one_asks_and_the_second_one_interrupts(
+    handled: Handled, number: signal.Signals
+) -> None:
+    handled(number, signal.SIG_DFL)
+    with stopped_by_signals() as stop:
+        os.kill(os.getpid(), number)
+        assert stop.wait(5) and stop.by == number
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_who_is_to_outlive_the_terminal_does(handled: Handled) -> None:
+    """As `nohup` has it."""
+    handled(signal.SIGHUP, signal.SIG_IGN)
+    with stopped_by_signals() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop.wait(0.1)
