@@ -6,6 +6,7 @@ import pytest
 from birdedge.runtime.labels import Label
 from birdedge.runtime.manifest import FileEntry, Manifest, OpenSet, Target
 from birdedge.runtime.predictions import energy, max_logit, predict
+from birdedge.runtime.taxa import wider_taxa
 
 LABELS = tuple(
     Label(scientific_name=scientific, common_name=common, family=family)
@@ -116,3 +117,13 @@ def test_a_species_that_does_not_occur_is_unknown_and_not_the_next_best(
 
     assert predict(logits(0.9), manifest, 0.6, weights).name == "unknown"
     assert predict(logits(0.2, 0.7), manifest, 0.6, weights).name == "Orchard Oriole"
+
+
+def test_names_of_folders_have_no_genus() -> None:
+    names = ["House Finch", "House Sparrow", "Black footed Albatross", "Black capped Vireo"]
+    folders = tuple(Label(scientific_name=name, common_name="") for name in names)
+    species = tuple(Label(scientific_name=f"Corvus {name}", common_name="") for name in "ab")
+
+    genera, _ = wider_taxa(folders + species)
+
+    assert list(genera) == ["Corvus a", "Corvus b"]
