@@ -170,7 +170,9 @@ def compress_command(
         list[str] | None,
         typer.Option(
             metavar="SETTING=VALUE",
-            help="Change how a pruned network is trained back: trainer.epochs=5; again for more.",
+            help="Change how a pruned network is trained back: trainer.epochs=5; again for more. "
+            "--quantization-aware trains like that, too, but for its EPOCHS and, with --macs or "
+            "--latency, its own optimizer.lr, optimizer.freeze_batch_norm and trainer.ema_decay.",
         ),
     ] = None,
     quantization_aware: Annotated[

@@ -1,7 +1,6 @@
 """`birdedge compress`: a checkpoint in, one bundle out. The whole story is `compress`."""
 
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -31,7 +30,7 @@ from .photos import Photos, batches, draw_by_class, labels_of
 from .quantizers import CalibrationSet, load_quantizer
 from .report import target_record
 from .shrink import Shrinking, StageFigures, shrink
-from .stages import beside
+from .stages import beside, remove_stages
 from .targets import DEFAULT_TARGETS, TARGETS
 from .verify import REFERENCE, Logits, answers, run_exported, verify
 
@@ -191,7 +190,7 @@ def compress(
         )
         manifest = package(draft, made, figures, about)
     if shrinking is not None and work is None:
-        shutil.rmtree(beside(out), ignore_errors=True)
+        remove_stages(beside(out))
     return Compressed(out, manifest, stages, figures)
 
 

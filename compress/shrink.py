@@ -30,10 +30,7 @@ CHECKPOINT = "checkpoint.safetensors"
 _TAYLOR_PHOTOS = 256
 
 
-_FOR_INT8 = (
-    "quantization_aware=true", "optimizer.lr=0.0001", "optimizer.freeze_batch_norm=true",
-    "trainer.ema_decay=0.9",
-)  # fmt: skip
+_FOR_INT8 = ("optimizer.lr=0.0001", "optimizer.freeze_batch_norm=true", "trainer.ema_decay=0.9")
 """What is other than in recovery: the network has learned already, and must not forget it."""
 
 
@@ -44,7 +41,8 @@ class Shrinking:
     Attributes:
         pruning: which channels go; None keeps them all.
         deadline: decides how many, where it is given.
-        recovery: changes to ``configs/recover.yaml``, such as ``data.workers=1``.
+        recovery: changes to ``configs/recover.yaml``, such as ``data.workers=1``. They hold for
+            INT8 training, too, but for its epochs and, with pruning, for what is fixed for it.
         int8_epochs: so long it is trained under simulated INT8 at last; see `SimulatedInt8`.
     """
 
@@ -156,8 +154,11 @@ def shrink(
             train("recovered", shrinking.recovery)
     if shrinking.int8_epochs:
         say("training for INT8")
+        settings = (*_FOR_INT8, *shrinking.recovery)
+        if shrinking.pruning is not None:  # a learning rate to recover with is no gentle one
+            settings = (*shrinking.recovery, *_FOR_INT8)
         epochs = f"trainer.epochs={shrinking.int8_epochs}"
-        train("quantization-aware", (*shrinking.recovery, *_FOR_INT8, epochs))
+        train("quantization-aware", (*settings, "quantization_aware=true", epochs))
     if len(stages) == 1:
         return Shrunk(checkpoint, {})
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,15 @@ def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]
 
 def beside(out: Path) -> Path:
     """Where stages wait for the folder they belong to."""
-    return out.with_name(out.name + ".work")
+    return Path(f"{out.resolve()}.work")  # "." has no name of its own
+
+
+def remove_stages(work: Path) -> None:
+    """Remove all stages in a folder, whole and partial, and the folder if nothing else is in it."""
+    for inputs in [*work.glob(f"*/{_INPUTS}")]:
+        shutil.rmtree(inputs.parent, ignore_errors=True)
+    with suppress(OSError):
+        work.rmdir()
 
 
 def _read(path: Path) -> dict[str, Any] | None:

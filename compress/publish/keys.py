@@ -106,8 +106,9 @@ class Keys:
         """
         path = self._path(role)
         try:
-            # An interruption between the two leaves the next one, which is found by its id.
-            path.replace(self._path(f"{role}.old"))
+            # Who was interrupted between the two has the next one alone, which is found by its id.
+            if path.is_file():
+                path.replace(self._path(f"{role}.old"))
             self._path(f"{role}.next").rename(path)
         except OSError as error:
             raise PublishError(f"cannot write {path}: {error.strerror}") from error

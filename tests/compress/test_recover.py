@@ -20,7 +20,7 @@ from birdedge.compress.shrink import Shrinking, prune_checkpoint, shrink
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import BackendError, CheckpointError
 from birdedge.train.checkpoint import load_checkpoint, save_checkpoint
-from birdedge.train.layouts import read_dataset
+from birdedge.train.layouts import read_dataset, species_labels
 from birdedge.train.model import network_of
 
 QUICK = (
@@ -179,6 +179,8 @@ def test_what_was_done_is_not_done_again(
 
 def test_compress_prunes_recovers_and_packages(trained, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
+    (tmp_path / "bundle.work").mkdir()
+    (tmp_path / "bundle.work" / "mine.txt").write_text("mine")
     settings = [item for setting in QUICK for item in ("--recover", setting)]
     result = CliRunner().invoke(
         compress,
@@ -193,7 +195,8 @@ def test_compress_prunes_recovers_and_packages(trained, tmp_path: Path) -> None:
     compression = ModelBundle.load(out).manifest.provenance["compression"]
     assert compression["stages"] == report["stages"]
     assert compression["pruning"]["macs"] == 0.7
-    assert not (tmp_path / "bundle.work").exists()
+    assert (tmp_path / "bundle.work" / "mine.txt").read_text() == "mine"
+    assert len([*(tmp_path / "bundle.work").iterdir()]) == 1
 
 
 def test_a_compression_that_fails_keeps_its_stages_and_no_bundle(trained, tmp_path: Path) -> None:
@@ -231,6 +234,31 @@ def test_compress_trains_for_int8_where_it_is_asked_to(trained, tmp_path: Path) 
     assert weights.keys() == load_checkpoint(trained.path)[1].keys()
 
 
+@pytest.mark.parametrize(
+    ("pruning", "rates"),
+    [
+        (None, {"quantization-aware": 0.00001}),
+        (Pruning(0.7), {"recovered": 0.00001, "quantization-aware": 0.0001}),
+    ],
+)
+def test_settings_are_for_recovery_and_for_int8_where_there_is_none(
+    trained, tmp_path: Path, pruning: Pruning | None, rates: dict[str, float]
+) -> None:
+    # Labels as training gives them, for what comes out of one stage goes into the next.
+    labels = tuple(species_labels(read_dataset(trained.photos).classes, None))
+    checkpoint = tmp_path / "trained.safetensors"
+    save_checkpoint(checkpoint, trained.network, trained.info.model_copy(update={"labels": labels}))
+    asked = (*QUICK, "optimizer.lr=0.00001", "optimizer.weight_decay=0.5")
+    shrink(checkpoint, tmp_path, Shrinking(pruning, recovery=asked, int8_epochs=1))
+
+    for stage, rate in rates.items():
+        info, _ = load_checkpoint(tmp_path / stage / "checkpoint.safetensors")
+        optimizer = info.provenance.config["optimizer"]
+        assert optimizer["lr"] == rate
+        assert optimizer["weight_decay"] == 0.5
+        assert optimizer["freeze_batch_norm"] is (stage == "quantization-aware")
+
+
 def test_a_network_that_meets_its_deadline_stays_whole(trained, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
     result = CliRunner().invoke(
@@ -242,6 +270,7 @@ def test_a_network_that_meets_its_deadline_stays_whole(trained, tmp_path: Path) 
     assert result.exit_code == 0, result.stderr
     assert "the whole network is fast enough: nothing is pruned" in result.stderr
     assert json.loads(result.stdout)["stages"] == {}
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
     compression = ModelBundle.load(out).manifest.provenance["compression"]
     assert "pruning" not in compression
     assert compression["latency"]["target"] == "onnx-int8"
@@ -270,6 +299,21 @@ def test_options_that_would_do_nothing_are_wrong_usage(
     )
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+@pytest.mark.parametrize("goal", [[], ["--macs", "0.5"]])
+@pytest.mark.parametrize("out", [".", "/"])
+def test_a_folder_that_is_there_is_refused_whatever_it_is_called(
+    trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, goal: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(compress, [str(trained.path), "-o", out, *goal])
+
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.endswith(
+        f"{Path(out).resolve()} exists already; choose another --out, or use --force"
+    )
 
 
 def test_ctrl_c_says_how_to_go_on_where_there_is_something_to_go_on_from(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from birdedge.compress.stages import stage
+from birdedge.compress.stages import beside, remove_stages, stage
 from birdedge.runtime.errors import BirdedgeError
 
 
@@ -80,3 +80,30 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(BirdedgeError, match="is none of birdedge's"):
         stage(tmp_path / "a", {}, Maker())
     assert (tmp_path / "a" / "mine.txt").read_text() == "mine"
+
+
+def test_stages_are_removed_and_what_somebody_else_put_there_is_not(tmp_path: Path) -> None:
+    work = tmp_path / "bundle.work"
+    stage(work / "a", {}, Maker())
+    with pytest.raises(KeyboardInterrupt):
+        stage(work / "b", {}, Maker(fails=True))
+    (work / "photos").mkdir()
+    (work / "photos" / "mine.txt").write_text("mine")
+
+    remove_stages(work)
+    assert [path.relative_to(work) for path in work.rglob("*.txt")] == [Path("photos/mine.txt")]
+    assert [path.name for path in work.iterdir()] == ["photos"]
+
+
+def test_a_folder_of_nothing_but_stages_goes_with_them(tmp_path: Path) -> None:
+    stage(tmp_path / "work" / "a", {}, Maker())
+    remove_stages(tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+
+
+def test_stages_lie_beside_the_folder_that_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundle").mkdir()
+    monkeypatch.chdir(tmp_path / "bundle")
+    assert beside(Path()) == beside(tmp_path / "bundle") == tmp_path / "bundle.work"

@@ -54,6 +54,21 @@ def test_who_is_interrupted_while_a_key_is_replaced_goes_on_with_the_new_one(
     assert device.sync().state == "current"
 
 
+def test_who_is_interrupted_between_two_names_of_a_key_goes_on_with_the_new_one(
+    tmp_path: Path, version: Callable[[str], ModelBundle]
+) -> None:
+    publisher = Publisher(tmp_path / "publisher")
+    device = Device(tmp_path / "device", str(publisher.folder), publisher.root)
+    publisher.rotate("stable", interrupted=True)
+    key, old = (publisher.keys.folder / name for name in ("stable.pem", "stable.old.pem"))
+    replaced = key.read_bytes()
+    key.rename(old)
+
+    publisher.publish(version("garden-1"))
+    assert device.sync().model == "garden-1"
+    assert key.is_file() and old.read_bytes() == replaced
+
+
 def test_what_has_expired_is_gone_on_from_only_if_somebody_says_so(tmp_path: Path) -> None:
     publisher = Publisher(tmp_path / "publisher", now=datetime.now(UTC) - timedelta(days=20))
 
