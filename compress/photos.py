@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from ..runtime.errors import CheckpointError, DataError
 from ..runtime.preprocess import Preprocess
@@ -16,19 +16,9 @@ from ..train.checkpoint import CheckpointInfo
 from ..train.data import read_photo
 from ..train.layouts import Photo, read_dataset, split_by_class
 from ..train.provenance import data_digest
+from ..train.settings import Data
 
 _BATCH = 32
-
-
-class _DataConfig(BaseModel):
-    """The part of a training configuration that says which photos were trained on."""
-
-    model_config = ConfigDict(frozen=True)
-
-    root: Path
-    name: str = ""
-    val_fraction: float
-    box_margin: float
 
 
 @dataclass(frozen=True)
@@ -66,10 +56,8 @@ class Photos:
             CheckpointError: it does not say how its photos were cut, or has other classes.
             DataError: the photos are not there.
         """
-        config = info.provenance.config
         try:
-            data = _DataConfig.model_validate(config.get("data"))
-            seed = int(config["seed"])
+            data = Data.of(info.provenance.config)
         except (ValidationError, KeyError) as error:
             raise CheckpointError(
                 "this checkpoint does not say how its photos were cut into training and "
@@ -78,7 +66,7 @@ class Photos:
         root = data.root if root is None else root
         dataset = read_dataset(root)
         _check_classes(info, dataset.classes, root)
-        train, val = split_by_class(dataset.train, data.val_fraction, seed)
+        train, val = split_by_class(dataset.train, data.val_fraction, data.split_seed)
         known = info.provenance.data_digest
         return cls(
             name=data.name or root.name,
@@ -97,12 +85,11 @@ def _check_classes(info: CheckpointInfo, classes: tuple[str, ...], root: Path) -
             f"the checkpoint knows {len(info.labels)} classes, {root} has {len(classes)}; "
             "give the data it was trained on with --data"
         )
-    for label, name in zip(info.labels, classes, strict=True):
-        if label.dataset_class not in (None, name):
-            raise CheckpointError(
-                f"the checkpoint knows {label.dataset_class!r} where {root} has {name!r}; "
-                "give the data it was trained on with --data"
-            )
+    if renamed := info.renamed_class(classes):
+        raise CheckpointError(
+            f"the checkpoint knows {renamed[0]!r} where {root} has {renamed[1]!r}; "
+            "give the data it was trained on with --data"
+        )
 
 
 def batches(

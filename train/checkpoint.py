@@ -1,7 +1,8 @@
 """A trained network as one safetensors file that says what it is."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,15 @@ class CheckpointInfo(BaseModel):
     provenance: Provenance = Provenance()
     pruning: dict[str, Any] = {}
 
+    def renamed_class(self, classes: Sequence[str]) -> tuple[str, str] | None:
+        """The first class whose name is not the checkpoint's: the checkpoint's, then the other.
+
+        Args:
+            classes: a data set's names, in order; a label that came without one fits any.
+        """
+        pairs = zip((label.dataset_class for label in self.labels), classes, strict=False)
+        return next(((own, other) for own, other in pairs if own not in (None, other)), None)
+
 
 def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> None:
     """Write weights and description; an older file is replaced only once the new one is whole.
@@ -97,6 +107,16 @@ def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:
     return info, weights
 
 
+def describe(path: Path) -> CheckpointInfo | None:
+    """What a file says of itself, its weights unread; None where it is not birdedge's.
+
+    Raises:
+        CheckpointError: the file is missing or not safetensors, or the description is damaged.
+    """
+    with _opened(path) as file:
+        return checkpoint_info(path, file.metadata() or {})
+
+
 def checkpoint_info(path: Path, metadata: Mapping[str, str]) -> CheckpointInfo | None:
     """What a file's metadata say of it; None where they are not birdedge's.
 
@@ -117,17 +137,23 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         CheckpointError: the file is missing, not safetensors, or has NaN or infinite weights.
     """
-    if not path.is_file():
-        raise CheckpointError(f"no weights at {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     for name, tensor in weights.items():
         if tensor.is_floating_point():
             if not torch.isfinite(tensor).all():
                 raise CheckpointError(f"{path}: {name} has NaN or infinite weights")
             weights[name] = tensor.float()
     return weights, metadata
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error

@@ -22,7 +22,7 @@ def train_command(context: typer.Context) -> None:
     Settings are Hydra's, such as data=cub100 trainer.epochs=5.
     """
     with needs_extra("train"):
-        from .train import main
+        from .job import main
     # Hydra reads the command line itself, and with it its own --help, --cfg and --multirun.
     sys.argv = ["birdedge train", *context.args]
     main()

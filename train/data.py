@@ -35,10 +35,11 @@ class BirdData(L.LightningDataModule):
         workers: int = 2,
         val_fraction: float = 0.1,
         box_margin: float = 0.1,
+        split_seed: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.train_photos, self.val_photos = split_by_class(dataset.train, val_fraction, seed)
+        self.train_photos, self.val_photos = split_by_class(dataset.train, val_fraction, split_seed)
         self.test_photos = dataset.test
         self._preprocess = preprocess
         self._augment = augment

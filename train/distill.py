@@ -33,17 +33,24 @@ class Teacher:
     preprocess: Preprocess
 
 
-def load_teacher(path: Path, classes: int) -> Teacher:
+def load_teacher(path: Path, classes: Sequence[str]) -> Teacher:
     """A teacher from a checkpoint of `birdedge train`.
 
+    Args:
+        path: of the checkpoint.
+        classes: names of the data's classes, in order.
+
     Raises:
-        CheckpointError: the file is missing or damaged, or knows another number of classes.
+        CheckpointError: the file is missing or damaged, or knows other classes or another order.
     """
     info, weights = load_checkpoint(path)
-    if len(info.labels) != classes:
+    if len(info.labels) != len(classes):
         raise CheckpointError(
-            f"teacher {path} knows {len(info.labels)} classes, the data has {classes}"
+            f"teacher {path} knows {len(info.labels)} classes, the data has {len(classes)}"
         )
+    if renamed := info.renamed_class(classes):
+        known, name = renamed
+        raise CheckpointError(f"teacher {path} knows {known!r} where the data has {name!r}")
     return Teacher(network_of(info, weights), info.preprocess)
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from ..runtime.errors import CheckpointError
 from .checkpoint import load_checkpoint, save_checkpoint
 from .model import network_of
+from .reporting import one_line_errors
 
 
 def halve(checkpoint: Path, out: Path) -> None:
@@ -35,7 +36,8 @@ def _main(
 ) -> None:
     """Write a checkpoint's weights as float16."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    halve(checkpoint, out)
+    with one_line_errors():
+        halve(checkpoint, out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """timm networks, weights from a hub or a file, and folded batch norm brought back to life."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ def create_network(
     *,
     pretrained: bool = False,
     init_from: Path | None = None,
+    class_names: Sequence[str] = (),
     **model_args: Any,
 ) -> nn.Module:
     """Build a timm network for a number of classes.
@@ -29,9 +30,10 @@ def create_network(
         architecture: any name of ``timm.list_models()``.
         classes: outputs of the classifier.
         pretrained: fetch timm's own weights from the model hub.
-        init_from: take weights from this safetensors file instead; a classifier for another
-            number of classes is left at its fresh initialisation. From a pruned checkpoint the
-            network takes the shapes too.
+        init_from: take weights from this safetensors file instead; a classifier for other classes
+            is left at its fresh initialisation. From a pruned checkpoint the network takes the
+            shapes too.
+        class_names: what the classes are, to tell a checkpoint's others from; see `load_weights`.
         model_args: passed on to ``timm.create_model``.
 
     Raises:
@@ -57,7 +59,7 @@ def create_network(
             "or start from nothing with model.pretrained=false"
         ) from error
     if init_from is not None:
-        load_weights(network, init_from)
+        load_weights(network, init_from, class_names)
     return network
 
 
@@ -80,8 +82,14 @@ def network_of(info: CheckpointInfo, weights: Mapping[str, Tensor]) -> nn.Module
     return network.eval()
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Load a safetensors file into a network, but for a classifier of another size.
+def load_weights(network: nn.Module, path: Path, class_names: Sequence[str] = ()) -> None:
+    """Load a safetensors file into a network, but for a classifier of other classes.
+
+    Args:
+        network: changed in place.
+        path: of the file.
+        class_names: the data set's, in order. Without them, and in files that are not birdedge's,
+            a classifier of the same size is taken to be of the same classes.
 
     Raises:
         CheckpointError: tensors are missing, or have other shapes than the network's.
@@ -90,10 +98,11 @@ def load_weights(network: nn.Module, path: Path) -> None:
     info = checkpoint_info(path, metadata)
     if info is not None and info.pruning:
         narrow(network, weights)
+    renamed = info is not None and info.renamed_class(class_names) is not None
     wanted = network.state_dict()
     head = classifier_name(network)
     for name in [name for name in weights if name.startswith(f"{head}.")]:
-        if name in wanted and weights[name].shape != wanted[name].shape:
+        if name in wanted and (renamed or weights[name].shape != wanted[name].shape):
             del weights[name]
     unfit = [
         name for name in weights if name in wanted and weights[name].shape != wanted[name].shape

@@ -1,4 +1,4 @@
-"""What goes wrong under Hydra, said in one line."""
+"""What is said on stderr, above all what goes wrong: one line of it."""
 
 import logging
 import sys
@@ -10,6 +10,7 @@ from hydra.errors import HydraException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
+from wandb.errors import Error as WandbError
 
 from ..runtime.errors import BirdedgeError
 
@@ -19,6 +20,11 @@ _IDLE_WARNINGS = (
     ".*isinstance.treespec, LeafSpec.* is deprecated",
     "The number of training batches .* is smaller than the logging interval",
 )
+
+
+def say(line: str) -> None:
+    """Tell a person at the terminal; stdout is for data alone."""
+    sys.stderr.write(f"{line}\n")
 
 
 def hush_lightning() -> None:
@@ -39,6 +45,8 @@ def one_line_errors() -> Iterator[None]:
         yield
     except BirdedgeError as error:
         _end(_without_traceback(error), 1)
+    except WandbError as error:
+        _end(f"wandb: {error}", 1)
     except ValidationError as error:
         _end(_wrong_settings(error), 2)
     except HydraException as error:

@@ -1,7 +1,9 @@
 """Going on with an interrupted run, to the same result as if nothing had happened."""
 
 import csv
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,11 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from ..runtime.errors import CheckpointError
 
 BEST, LAST = "best.ckpt", "last.ckpt"
+
+# Where a run goes on, not what it computes.
+_MAY_CHANGE = re.compile(
+    r"resume|data\.(root|workers)|wandb\..*|trainer\.(accelerator|devices|strategy|precision)"
+)
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -93,6 +100,50 @@ class EarlierMetrics(Callback):
             if isinstance(logger, CSVLogger) and trainer.is_global_zero:
                 noted = [{name: value for name, value in row.items() if value} for row in earlier]
                 logger.experiment.metrics[:0] = noted
+
+
+class SameSettings(Callback):
+    """The settings of a run, in its checkpoints: one that goes on has to have the same.
+
+    With others, its schedule and its photos would not be those of a run that was never interrupted.
+    A checkpoint from before there was such a record is gone on from unchecked.
+
+    Args:
+        settings: the resolved configuration, group by group.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = {
+            name: value for name, value in _one_level(settings) if not _MAY_CHANGE.fullmatch(name)
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """The settings, by dotted name."""
+        return self._settings
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Compare them with the interrupted run's.
+
+        Raises:
+            CheckpointError: one was changed.
+        """
+        # A setting that one of the two does not know came or went with a version of birdedge.
+        for name in state_dict.keys() & self._settings.keys():
+            then, now = state_dict[name], self._settings[name]
+            if now != then:
+                raise CheckpointError(
+                    f"{name} is {now} and was {then} in the run to resume, which goes on with the "
+                    "settings that it began with; model.init_from=CHECKPOINT trains a network "
+                    "further with others"
+                )
+
+
+def _one_level(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for group, values in settings.items():
+        if isinstance(values, dict):
+            yield from ((f"{group}.{name}", value) for name, value in values.items())
+        else:
+            yield group, values
 
 
 def resume_from(path: str | None) -> Path | None:

@@ -1,6 +1,5 @@
 """`birdedge train`: photos in, one checkpoint out. The whole story is `run`."""
 
-import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -8,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra
 import lightning as L
 import torch
-from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import (
     Callback,
@@ -25,24 +22,19 @@ from torch import nn
 
 from ..runtime.preprocess import Preprocess
 from .augment import Augment
-from .checkpoint import (
-    CheckpointInfo,
-    Provenance,
-    checkpoint_info,
-    read_safetensors,
-    save_checkpoint,
-)
+from .checkpoint import CheckpointInfo, Provenance, describe, save_checkpoint
 from .data import Batch, BirdData
 from .distill import Distillation, load_teacher
-from .layouts import Dataset, read_dataset, species_labels
+from .layouts import read_dataset, species_labels
 from .model import create_network, has_folded_batch_norm, restore_batch_norm
 from .module import BirdModule, Optimizer
+from .normalisation import normalised_as
 from .probe import Probe, fit_classifier
-from .provenance import data_digest, git_commit
+from .provenance import data_digest, git_commit, may_have_learned
 from .quantization_aware import SimulatedInt8
-from .reporting import hush_lightning, one_line_errors
-from .resume import LAST, BestCheckpoint, EarlierMetrics, LastCheckpoint, resume_from
-from .settings import Distill, Loop
+from .reporting import say
+from .resume import BestCheckpoint, EarlierMetrics, LastCheckpoint, SameSettings, resume_from
+from .settings import Data, Distill, Loop
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -73,27 +65,34 @@ def run(config: DictConfig, folder: Path) -> Trained:
     L.seed_everything(config.seed, workers=True, verbose=False)
     folder.mkdir(parents=True, exist_ok=True)
     loop = Loop.model_validate(OmegaConf.to_container(config.trainer))
-    dataset = read_dataset(Path(config.data.root))
-    preprocess = Preprocess.model_validate(OmegaConf.to_container(config.preprocess))
+    photos = Data.of(config)
+    dataset = read_dataset(photos.root)
+    digest = data_digest(dataset.train, photos.root)
+    network = _network(config, dataset.classes)
+    init_from = _optional_path(config.model.init_from)
+    begun_with = None if init_from is None else describe(init_from)
+    preprocess = _preprocess(config, network, begun_with)
     augment = Augment.model_validate(OmegaConf.to_container(config.augment))
     data = BirdData(
         dataset,
         preprocess,
         augment,
-        batch_size=config.data.batch_size,
-        workers=config.data.workers,
-        val_fraction=config.data.val_fraction,
-        box_margin=config.data.box_margin,
+        batch_size=photos.batch_size,
+        workers=photos.workers,
+        val_fraction=photos.val_fraction,
+        box_margin=photos.box_margin,
+        split_seed=photos.split_seed,
         seed=config.seed,
     )
-    network = _network(config, len(dataset.classes))
+    if data.val_photos:
+        _warn_of_leaks(config, digest, photos)
     module = BirdModule(
         network,
         len(dataset.classes),
         preprocess,
         augment,
         Optimizer.model_validate(OmegaConf.to_container(config.optimizer)),
-        distillation=_distillation(config, len(dataset.classes), preprocess),
+        distillation=_distillation(config, dataset.classes, preprocess),
         seed=config.seed,
     )
     resume = resume_from(config.resume)
@@ -101,8 +100,9 @@ def run(config: DictConfig, folder: Path) -> Trained:
         _prepare(config, module, data)
     int8 = SimulatedInt8(network) if config.quantization_aware else None
     logger = _logger(config, folder)
-    trainer = _trainer(loop, folder, logger, resume, validate=bool(data.val_photos))
-    _say(f"training on {trainer.strategy.root_device}, {trainer.precision}")
+    settings = _as_written(config)
+    trainer = _trainer(loop, folder, logger, resume, settings, validate=bool(data.val_photos))
+    say(f"training on {trainer.strategy.root_device}, {trainer.precision}")
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=False)
     except SystemExit as end:  # Lightning's answer to Ctrl-C
@@ -113,25 +113,49 @@ def run(config: DictConfig, folder: Path) -> Trained:
     info = CheckpointInfo(
         architecture=config.model.name,
         model_args=_plain(config.model.args),
-        labels=tuple(species_labels(dataset.classes, _optional_path(config.data.species))),
+        labels=tuple(species_labels(dataset.classes, photos.species)),
         preprocess=preprocess,
         metrics=metrics,
-        provenance=_provenance(config, dataset, logger, trainer),
-        pruning=_pruning(_optional_path(config.model.init_from)),
+        provenance=_provenance(settings, digest, logger, trainer),
+        pruning=begun_with.pruning if begun_with else {},
     )
     checkpoint = folder / "checkpoint.safetensors"
     save_checkpoint(checkpoint, module.network, info)
     return Trained(checkpoint, metrics)
 
 
-def _network(config: DictConfig, classes: int) -> nn.Module:
+def _network(config: DictConfig, classes: tuple[str, ...]) -> nn.Module:
     return create_network(
         config.model.name,
-        classes,
+        len(classes),
         pretrained=config.model.pretrained and config.resume is None,
         init_from=_optional_path(config.model.init_from),
+        class_names=classes,
         **_plain(config.model.args),
     )
+
+
+def _preprocess(
+    config: DictConfig, network: nn.Module, begun_with: CheckpointInfo | None
+) -> Preprocess:
+    from_hub = config.model.pretrained and config.model.init_from is None
+    return normalised_as(
+        _plain(config.preprocess),
+        None if begun_with is None else begun_with.preprocess,
+        network.pretrained_cfg if from_hub else None,  # type: ignore[arg-type]
+    )
+
+
+def _warn_of_leaks(config: DictConfig, digest: str, photos: Data) -> None:
+    """Name what this run learns from, if that may have learned the validation photos."""
+    for path in dict.fromkeys([config.model.init_from, *config.distill.teachers]):
+        ancestor = path and describe(Path(path))
+        if ancestor and may_have_learned(ancestor.provenance, digest, photos):
+            say(
+                f"warning: {path} may have learned from photos that are held out now, which would "
+                "flatter validation; it was not trained with this data.split_seed and "
+                "data.val_fraction, or not on these photos"
+            )
 
 
 def _prepare(config: DictConfig, module: BirdModule, data: BirdData) -> None:
@@ -143,15 +167,17 @@ def _prepare(config: DictConfig, module: BirdModule, data: BirdData) -> None:
             yield module.normalise(images), labels
 
     if has_folded_batch_norm(module.network) and not config.optimizer.freeze_batch_norm:
-        _say("measuring batch-norm statistics")
+        say("measuring batch-norm statistics")
         restore_batch_norm(module.network, (images for images, _ in batches()))
     if probe.views:
-        _say("fitting the classifier on frozen features")
+        say("fitting the classifier on frozen features")
         right = fit_classifier(module.network, batches(probe.views), probe.weight_decay)
-        _say(f"the linear probe names {right:.1%} of the training views")
+        say(f"the linear probe names {right:.1%} of the training views")
 
 
-def _distillation(config: DictConfig, classes: int, preprocess: Preprocess) -> Distillation | None:
+def _distillation(
+    config: DictConfig, classes: tuple[str, ...], preprocess: Preprocess
+) -> Distillation | None:
     settings = Distill.model_validate(OmegaConf.to_container(config.distill))
     if not settings.teachers:
         return None
@@ -162,9 +188,15 @@ def _distillation(config: DictConfig, classes: int, preprocess: Preprocess) -> D
 
 
 def _trainer(
-    loop: Loop, folder: Path, logger: list[Logger], resume: Path | None, *, validate: bool
+    loop: Loop,
+    folder: Path,
+    logger: list[Logger],
+    resume: Path | None,
+    settings: dict[str, Any],
+    *,
+    validate: bool,
 ) -> L.Trainer:
-    callbacks: list[Callback] = [EarlierMetrics(resume)]
+    callbacks: list[Callback] = [SameSettings(settings), EarlierMetrics(resume)]
     # With no photos held out there is no best epoch to choose: the last one is kept.
     if validate:
         callbacks.append(BestCheckpoint(folder, loop.monitor, loop.mode, resume))
@@ -230,27 +262,16 @@ def _measure_best(trainer: L.Trainer, module: BirdModule, data: BirdData) -> dic
     return {name: round(float(value), 5) for name, value in figures.items()}
 
 
-def _pruning(init_from: Path | None) -> dict[str, Any]:
-    """How the network that training began with was pruned, if it was."""
-    if init_from is None:
-        return {}
-    _, metadata = read_safetensors(init_from)
-    begun_with = checkpoint_info(init_from, metadata)
-    return {} if begun_with is None else begun_with.pruning
-
-
 def _provenance(
-    config: DictConfig, dataset: Dataset, loggers: list[Logger], trainer: L.Trainer
+    settings: dict[str, Any], digest: str, loggers: list[Logger], trainer: L.Trainer
 ) -> Provenance:
-    settings = _plain(config)
-    settings["trainer"]["precision"] = trainer.precision  # "auto" says nothing of this machine
-    # As it was written: where it lies on this machine is of no use on another.
-    settings["data"]["species"] = OmegaConf.to_container(config.data, resolve=False)["species"]  # type: ignore[index,call-overload]
+    # "auto" says nothing of this machine.
+    settings = settings | {"trainer": settings["trainer"] | {"precision": trainer.precision}}
     run_id = next((str(log.version) for log in loggers if isinstance(log, WandbLogger)), None)
     return Provenance(
         command=f"{Path(sys.argv[0]).name} {shlex.join(sys.argv[1:])}",
         git_commit=git_commit(),
-        data_digest=data_digest(dataset.train, Path(config.data.root)),
+        data_digest=digest,
         config=settings,
         tracker_run=run_id,
     )
@@ -260,38 +281,14 @@ def _optional_path(value: str | None) -> Path | None:
     return None if value is None else Path(value)
 
 
+def _as_written(config: DictConfig) -> dict[str, Any]:
+    """All settings; where the species table lies on this machine is of no use on another."""
+    settings = _plain(config)
+    settings["data"]["species"] = OmegaConf.to_container(config.data, resolve=False)["species"]  # type: ignore[index,call-overload]
+    return settings
+
+
 def _plain(config: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     return {str(name): value for name, value in plain.items()}
-
-
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
-def _job(config: DictConfig) -> float:
-    """What Hydra calls; returns the validation figure, which its sweepers optimise."""
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    shown = Path(os.path.relpath(folder))
-    try:
-        with one_line_errors():
-            trained = run(config, folder)
-    except KeyboardInterrupt:
-        if (folder / LAST).is_file():
-            _say(f"stopped; go on with the same command and resume={shown}")
-        raise
-    for name, value in sorted(trained.metrics.items()):
-        _say(f"{name:>18}  {value:.4f}")
-    sys.stdout.write(f"{shown / trained.checkpoint.name}\n")
-    return trained.metrics.get(config.trainer.monitor, float("nan"))
-
-
-def main() -> None:
-    """Train as the command line says: exit code 0, 1 when it failed, 2 for a wrong setting."""
-    hush_lightning()
-    # Otherwise Hydra reports a mistyped setting itself, with hints about its own tracebacks.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    with one_line_errors():
-        _job()
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")

@@ -1,6 +1,8 @@
 """Networks, weights from files, folded batch norm, checkpoints."""
 
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +42,21 @@ def test_weights_are_loaded_all_but_a_classifier_of_another_size(weights: Path) 
 
     assert torch.equal(source.conv1[0].weight, other.conv1[0].weight)
     assert other(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
+
+
+def test_a_classifier_of_as_many_other_classes_is_not_loaded(tmp_path: Path) -> None:
+    source = create_network("test_resnet", 2)
+    labels = tuple(Label(scientific_name=name, dataset_class=name) for name in ("jay", "wren"))
+    info = CheckpointInfo(architecture="test_resnet", labels=labels, preprocess=Preprocess())
+    save_checkpoint(tmp_path / "jays", source, info)
+
+    def begun(*classes: str) -> nn.Module:
+        return create_network("test_resnet", 2, init_from=tmp_path / "jays", class_names=classes)
+
+    for other in (begun("wren", "jay"), begun("jay", "owl")):
+        assert not torch.equal(other.fc.weight, source.fc.weight)
+        assert torch.equal(other.conv1[0].weight, source.conv1[0].weight)
+    assert torch.equal(begun("jay", "wren").fc.weight, source.fc.weight)
 
 
 def test_weights_of_another_architecture_are_refused(weights: Path) -> None:
@@ -211,6 +228,16 @@ def test_a_halved_checkpoint_is_half_as_large_and_answers_alike(tmp_path: Path) 
     )
     sizes = [(tmp_path / name).stat().st_size for name in ("half", "whole")]
     assert sizes[0] < 0.52 * sizes[1]
+
+
+def test_halving_what_is_no_checkpoint_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# birdedge")
+    command = [sys.executable, "-m", "birdedge.train.half", "README.md", "o"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("birdedge: README.md is not a whole safetensors file")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_weights_beyond_float16_are_not_halved(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from birdedge.compress.photos import Photos
 from birdedge.runtime.errors import CheckpointError
 from birdedge.train.checkpoint import load_checkpoint
+from birdedge.train.layouts import read_dataset, split_by_class
 from birdedge.train.model import network_of
 from birdedge.train.module import BirdModule
 from birdedge.train.train import run
@@ -152,15 +154,12 @@ def test_a_best_epoch_before_the_interruption_stays_the_best(
     tree: Path, tmp_path: Path, configured: Configure, cut_off, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = tmp_path / "first", tmp_path / "second", tmp_path / "third"
-    # Every epoch is worse than the one before it.
-    measure = BirdModule.on_validation_epoch_end
 
-    def worse(self: BirdModule) -> None:
-        measure(self)
-        self.log("val/worth", -float(self.current_epoch))
+    def worse_every_epoch(self: BirdModule, batch: tuple[Tensor, Tensor], _: int) -> None:
+        self.log("val/loss", float(self.current_epoch), batch_size=len(batch[0]))
 
-    monkeypatch.setattr(BirdModule, "on_validation_epoch_end", worse)
-    judged = ("trainer.monitor=val/worth", "trainer.epochs=4")
+    monkeypatch.setattr(BirdModule, "validation_step", worse_every_epoch)
+    judged = ("trainer.monitor=val/loss", "trainer.epochs=4")
     cut_off(STEPS_PER_EPOCH, RuntimeError("power cut"))
     with pytest.raises(RuntimeError):
         run(configured(tree, *judged), first)
@@ -181,6 +180,94 @@ def test_resuming_from_nothing_is_refused(
 ) -> None:
     with pytest.raises(CheckpointError, match=r"nothing to resume at .*last\.ckpt"):
         run(configured(tree, f"resume={tmp_path}"), tmp_path / "run")
+
+
+def test_a_run_is_not_resumed_with_other_settings(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    run(configured(tree, "trainer.epochs=1"), tmp_path / "run")
+    resume = f"resume={tmp_path / 'run'}"
+
+    for setting, told in {
+        "trainer.epochs=2": r"trainer\.epochs is 2 and was 1 in .* model\.init_from=CHECKPOINT",
+        "+model.args.drop_rate=0.1": r"model\.args is \{'drop_rate': 0\.1\} and was \{\} in",
+        "seed=1": "seed is 1 and was 0 in",
+    }.items():
+        with pytest.raises(CheckpointError, match=told):
+            run(configured(tree, "trainer.epochs=1", setting, resume), tmp_path / "other")
+
+
+def test_a_run_is_resumed_on_another_machine(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    run(configured(tree, "trainer.epochs=1"), tmp_path / "run")
+    moved = tree.rename(tmp_path / "moved")
+    here = (
+        "data.workers=1",
+        "trainer.accelerator=auto",
+        "trainer.precision=auto",
+        "wandb.project=a",
+    )
+    resumed = run(
+        configured(moved, "trainer.epochs=1", *here, f"resume={tmp_path / 'run'}"), tmp_path / "on"
+    )
+
+    assert "test/top1" in resumed.metrics
+
+
+def test_a_run_from_before_settings_were_kept_is_resumed(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    run(configured(tree, "trainer.epochs=1"), tmp_path / "run")
+    last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)
+    del last["callbacks"]["SameSettings"]
+    torch.save(last, tmp_path / "run" / "last.ckpt")
+
+    resume = f"resume={tmp_path / 'run'}"
+    run(configured(tree, "trainer.epochs=2", resume), tmp_path / "on")
+
+    assert len(noted(tmp_path / "on")) == 2
+
+
+def test_pictures_are_normalised_as_for_the_checkpoint_that_training_begins_with(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    start = run(
+        configured(tree, "trainer.epochs=0", "preprocess.mean=[0.1,0.2,0.3]"), tmp_path / "a"
+    )
+    init_from = f"model.init_from={start.checkpoint}"
+    begun = run(configured(tree, "trainer.epochs=0", init_from), tmp_path / "b")
+    fresh = run(configured(tree, "trainer.epochs=0"), tmp_path / "c")
+
+    means = [load_checkpoint(one.checkpoint)[0].preprocess.mean for one in (start, begun, fresh)]
+    assert means == [(0.1, 0.2, 0.3), (0.1, 0.2, 0.3), (0.5, 0.5, 0.5)]
+
+
+def test_who_may_have_learned_the_validation_photos_is_named(
+    tree: Path, tmp_path: Path, configured: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher = run(configured(tree, "trainer.epochs=0"), tmp_path / "teacher").checkpoint
+    begin = ("trainer.epochs=0", f"distill.teachers=[{teacher}]", f"model.init_from={teacher}")
+
+    def warned(name: str, *settings: str) -> list[str]:
+        capsys.readouterr()
+        run(configured(tree, *begin, *settings), tmp_path / name)
+        return [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+
+    assert warned("alike", "seed=1") == []
+    assert warned("all", "data.val_fraction=0") == []
+    (line,) = warned("otherwise", "data.split_seed=1")
+    assert line.startswith(f"warning: {teacher} may have learned from photos that are held out now")
+
+
+def test_compression_finds_the_photos_that_training_held_out(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    settings = ("trainer.epochs=0", "seed=1", "data.split_seed=2")
+    info, _ = load_checkpoint(run(configured(tree, *settings), tmp_path / "run").checkpoint)
+
+    assert Photos.of(info).val == split_by_class(read_dataset(tree).train, 0.25, seed=2)[1]
+    assert Photos.of(info).val != split_by_class(read_dataset(tree).train, 0.25, seed=1)[1]
 
 
 def test_frozen_batch_norms_keep_their_statistics(
@@ -235,7 +322,7 @@ def test_labels_count_beside_the_teacher_below_a_weight_of_one(
         weight: run(
             configured(
                 tree, f"distill.teachers=[{ignorant}]", f"distill.weight={weight}", "seed=1",
-                "trainer.epochs=6",
+                "trainer.epochs=6", "data.val_fraction=0",
             ),
             tmp_path / str(weight),
         ).metrics["test/loss"]
@@ -283,6 +370,17 @@ def test_a_teacher_of_other_classes_is_refused(
         (tree / part / "Red_Diamond").rename(tmp_path / part)
 
     with pytest.raises(CheckpointError, match="knows 3 classes, the data has 2"):
+        run(configured(tree, f"distill.teachers=[{teacher.checkpoint}]"), tmp_path / "student")
+
+
+def test_a_teacher_of_as_many_other_classes_is_refused(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    teacher = run(configured(tree, "trainer.epochs=0"), tmp_path / "teacher")
+    for part in ("train", "test"):
+        (tree / part / "Blue_Disc").rename(tree / part / "Violet_Disc")
+
+    with pytest.raises(CheckpointError, match="'Blue_Disc' where the data has 'Green_Square'"):
         run(configured(tree, f"distill.teachers=[{teacher.checkpoint}]"), tmp_path / "student")
 
 

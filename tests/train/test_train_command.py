@@ -45,16 +45,29 @@ def test_cfg_job_prints_the_configuration(birdedge: Birdedge) -> None:
         (["data.root={tree}", "trainer.precision=3-bit"], 2, "trainer.precision: Input should be"),
         (["data.root={tree}", "trainer.epochs=many"], 2, "trainer.epochs: Input should be"),
         (["data.root={tree}", "optimizer.name=adamwow"], 2, "adamwow"),
+        (["data.root={tree}", "data.batch_size=0"], 2, "data.batch_size: Input should be greater"),
+        (["data.root={tree}", "data.workers=-1"], 2, "data.workers: Input should be greater"),
+        (["data.root={tree}", "data.val_fraction=1"], 2, "data.val_fraction: Input should be less"),
+        (["data.root={tree}", "trainer.ema_decay=1.5"], 2, "trainer.ema_decay: Input should be"),
+        (["data.root={tree}", "trainer.monitor=val/acc"], 2, "trainer.monitor: Input should be"),
+        (["data.root={tree}", "trainer.devices=2"], 2, "runs on one device, with devices=1"),
+        (["data.root={tree}", "trainer.devices=auto"], 2, "runs on one device, with devices=1"),
+        (["data.root={tree}", "trainer.strategy=ddp"], 2, "on one device, with strategy=auto"),
+        (["data.root={tree}", "wandb.mode=online"], 1, "wandb: "),
     ],
 )
 def test_what_goes_wrong_is_one_line(
     birdedge: Birdedge,
     tree: Path,
     settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
     code: int,
     message: str,
 ) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))  # with no key in a .netrc
     arguments = [argument.format(tree=tree) for argument in arguments]
     small = [setting for setting in settings(tree) if not setting.startswith("data")]
 
