@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning as L
 import torch
+import wandb
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import (
     Callback,
@@ -232,6 +233,8 @@ def _logger(config: DictConfig, folder: Path) -> list[Logger]:
     settings: dict[str, Any] = _plain(config)
     loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
     if config.wandb.mode != "disabled":
+        # Lightning would go on writing into that of an earlier training of this process, a sweep's.
+        wandb.finish()
         wandb_logger = WandbLogger(
             project=config.wandb.project,
             save_dir=folder,
