@@ -53,7 +53,7 @@ class Installed:
     """A device's models.
 
     Args:
-        folder: where they lie; made when the first one comes.
+        folder: where they lie; made when something is kept there.
     """
 
     def __init__(self, folder: Path) -> None:

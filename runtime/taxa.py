@@ -19,11 +19,11 @@ def wider_taxa(labels: tuple[Label, ...]) -> tuple[Taxa, Taxa]:
 
 
 def _genus(label: Label) -> Label | None:
-    genus, *rest = label.scientific_name.split()
+    words = label.scientific_name.split()
     # "House Finch" is what a folder was called: no species is written with a second capital.
-    if not rest or not all(word.islower() for word in rest) or label.is_background:
+    if len(words) < 2 or not all(word.islower() for word in words[1:]) or label.is_background:
         return None
-    return Label(scientific_name=genus)
+    return Label(scientific_name=words[0])
 
 
 def _grouped(labels: Sequence[Label], taxa: Sequence[Label | None]) -> Taxa:

@@ -108,6 +108,10 @@ def run(config: DictConfig, folder: Path) -> Trained:
         trainer.fit(module, data, ckpt_path=resume, weights_only=False)
     except SystemExit as end:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from end
+    finally:
+        # Or whatever this process does next, a sweep or a compression, is written into its record.
+        if config.wandb.mode != "disabled":
+            wandb.finish()
     metrics = _measure_best(trainer, module, data)
     if int8 is not None:
         int8.remove()
@@ -233,8 +237,6 @@ def _logger(config: DictConfig, folder: Path) -> list[Logger]:
     settings: dict[str, Any] = _plain(config)
     loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
     if config.wandb.mode != "disabled":
-        # Lightning would go on writing into that of an earlier training of this process, a sweep's.
-        wandb.finish()
         wandb_logger = WandbLogger(
             project=config.wandb.project,
             save_dir=folder,

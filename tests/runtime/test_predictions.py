@@ -120,7 +120,7 @@ def test_a_species_that_does_not_occur_is_unknown_and_not_the_next_best(
 
 
 def test_names_of_folders_have_no_genus() -> None:
-    names = ["House Finch", "House Sparrow", "Black footed Albatross", "Black capped Vireo"]
+    names = ["House Finch", "House Sparrow", "Black footed Albatross", "Black capped Vireo", ""]
     folders = tuple(Label(scientific_name=name, common_name="") for name in names)
     species = tuple(Label(scientific_name=f"Corvus {name}", common_name="") for name in "ab")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import wandb
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -393,6 +394,7 @@ def test_wandb_records_offline_with_neither_key_nor_network(
 
     trained = run(configured(tree, "wandb.mode=offline", "trainer.epochs=1"), tmp_path / "run")
 
+    assert wandb.run is None  # what comes next in this process has a record of its own
     records = list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
     assert len(records) == 1
     run_id = load_checkpoint(trained.checkpoint)[0].provenance.tracker_run
