@@ -101,7 +101,7 @@ def kills(
     )
     print(
         f"largest folder after a kill {largest / 1e6:.2f} MB (at most "
-        f"{3 * size / 1e6:.2f}: two models and the one that is put together)"
+        f"{3 * size / 1e6:.2f}: two models and the one that is put together; beside them, metadata)"
     )
     print(f"left over after that sync: {orphans:,} bytes in {len(left)} files (wanted 0)")
     for path in left:
