@@ -40,6 +40,9 @@ def _bench() -> None:
     """Compare targets on this machine: how fast, how often right, how large."""
 
 
+_MAX_DROP = 0.5
+"""Points; what quantizing may cost by default, too."""
+
 _Report = Annotated[Path, typer.Argument(metavar="REPORT", help="A bench.json.")]
 
 
@@ -113,8 +116,13 @@ def run(
         ),
     ] = False,
     max_drop: Annotated[
-        float, typer.Option(min=0, help="Points of top-1 below the best that --recommend allows.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            min=0,
+            help="Points of top-1 below the best that --recommend allows.",
+            show_default=str(_MAX_DROP),
+        ),
+    ] = None,
     latency_ms: Annotated[
         float | None, typer.Option(min=0.01, help="That --recommend allows for 95 % of inferences.")
     ] = None,
@@ -134,8 +142,9 @@ def run(
         from .bench import Wanted
         from .latency import Plan
         from .terminal import run_and_show
-    if latency_ms is not None and not recommend:
-        raise typer.BadParameter("it is about --recommend", param_hint="--latency-ms")
+    for name, limit in (("max-drop", max_drop), ("latency-ms", latency_ms)):
+        if limit is not None and not recommend:
+            raise typer.BadParameter("it is about --recommend", param_hint=f"--{name}")
     for name, value in (("not-birds", not_birds), ("photos", photos), ("robustness", robustness)):
         if value and data is None:
             raise typer.BadParameter("it is about photos; give --data", param_hint=f"--{name}")
@@ -158,7 +167,7 @@ def run(
             at_once=at_once, pin=pin, tools=peers,
         ),
     )  # fmt: skip
-    limits = (max_drop, latency_ms) if recommend else None
+    limits = (_MAX_DROP if max_drop is None else max_drop, latency_ms) if recommend else None
     raise typer.Exit(run_and_show(wanted, out, limits, as_json))
 
 

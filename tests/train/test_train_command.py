@@ -13,7 +13,7 @@ import pytest
 Birdedge = Callable[..., tuple[int, str, str]]
 Settings = Callable[[Path], tuple[str, ...]]
 
-QUIET = ("hydra/job_logging=disabled", "hydra/hydra_logging=disabled")
+QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none")
 
 
 def test_help_shows_the_settings(birdedge: Birdedge) -> None:
