@@ -55,8 +55,9 @@ class Watcher:
     """Follows birds through a camera's frames and names each of them once.
 
     Args:
-        now: told whether nothing moves, gives what names the birds that come now; each is named to
-            its end by what it began with, for the answers of two models cannot be added up.
+        now: told whether nothing moves, gives what names the birds that come next; asked when a
+            frame is done with. Each bird is named to its end by what it began with, for the answers
+            of two models cannot be added up.
         find: where in a frame to look.
         patience: seconds after which a bird that is not seen has left.
         inferred: told who named a view, and how many seconds that took.
@@ -70,6 +71,7 @@ class Watcher:
         inferred: Callable[[Classifier, float], None] = lambda *_: None,
     ) -> None:
         self._now = now
+        self._classifier = now(True)
         self._inferred = inferred
         self._find = find
         self._tracker = Tracker(patience)
@@ -90,9 +92,8 @@ class Watcher:
 
     def _watch(self, frame: Frame) -> Generator[Visit, None, None]:
         moving = self._tracker.update(frame.seconds, list(islice(self._find(frame), _MOST_REGIONS)))
-        classifier = self._now(not moving)
         for seen in moving:
-            self._meet(seen, frame, classifier)
+            self._meet(seen, frame)
         height, width = frame.pixels.shape[:2]
         # A camera may change its size, and what it saw before lies elsewhere then.
         sitting = [
@@ -109,6 +110,8 @@ class Watcher:
                 bird = self._birds[seen.number]
                 if bird.moved == frame.seconds or self._sits(seen.number, logits, frame.seconds):
                     yield from self._vote(bird, view, logits, frame.seconds)
+        # Asked last: what is loaded now has the processor to itself until the next frame comes.
+        self._classifier = self._now(not moving)
 
     def _by_classifier(self, looks: list[Seen]) -> dict[Classifier, list[Seen]]:
         """One batch for each; there are two while birds stay that came before a change."""
@@ -117,10 +120,10 @@ class Watcher:
             batches.setdefault(self._birds[seen.number].ballot.classifier, []).append(seen)
         return batches
 
-    def _meet(self, seen: Seen, frame: Frame, classifier: Classifier) -> None:
+    def _meet(self, seen: Seen, frame: Frame) -> None:
         bird = self._birds.get(seen.number)
         if bird is None:
-            bird = self._birds[seen.number] = _Bird(Ballot(frame, classifier))
+            bird = self._birds[seen.number] = _Bird(Ballot(frame, self._classifier))
         elif not seen.sure and bird.newer is None and bird.ballot.decided:
             # It may turn out to be the same bird, and its votes are added then.
             bird.newer = Ballot(frame, bird.ballot.classifier)

@@ -36,9 +36,9 @@ def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
         moving: list[Birds] = []
 
         def now(_: bool) -> Classifier:
-            """At each of these frames another one takes over."""
+            """At each of these frames another one takes over; it is asked for before each."""
             nonlocal classifier
-            classifier = changes.get(len(moving) - 1, classifier)
+            classifier = changes.get(len(moving), classifier)
             return classifier
 
         def moments() -> Iterator[Frame | Lost]:
@@ -277,7 +277,7 @@ def test_who_gives_the_model_is_told_when_nothing_moves(classifier: Classifier) 
     frames = [Frame(pixels, START, "g", number, number / 10) for number in range(5)]
     list(Watcher(now, lambda frame: [LEFT] if frame.number in (1, 2) else []).visits(frames))
 
-    assert told == [True, False, False, True, True]
+    assert told == [True, True, False, False, True, True]
 
 
 def test_a_clock_that_is_set_meanwhile_changes_no_duration(classifier: Classifier) -> None:
