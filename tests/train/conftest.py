@@ -1,5 +1,6 @@
 """What the training tests share: drawn photos, the two layouts, and the configuration."""
 
+import logging
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -163,9 +164,14 @@ def birdedge(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-) -> Callable[..., tuple[int, str, str]]:
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Run the command line in this process, in an empty folder: exit code, stdout, stderr."""
     from birdedge.cli import main
+
+    # Hydra gives the root logger a handler that writes to the stream captured here: later tests
+    # would find it closed.
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
 
     # `birdedge train` sets it; noting it here puts it back after the test.
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
@@ -184,4 +190,6 @@ def birdedge(
         out, err = capsys.readouterr()
         return code, out, err
 
-    return call
+    yield call
+    root.setLevel(level)
+    root.handlers[:] = handlers

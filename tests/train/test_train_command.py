@@ -13,8 +13,6 @@ import pytest
 Birdedge = Callable[..., tuple[int, str, str]]
 Settings = Callable[[Path], tuple[str, ...]]
 
-QUIET = ("hydra/job_logging=none", "hydra/hydra_logging=none")
-
 
 def test_help_shows_the_settings(birdedge: Birdedge) -> None:
     code, out, _ = birdedge("train", "--help")
@@ -71,7 +69,7 @@ def test_what_goes_wrong_is_one_line(
     arguments = [argument.format(tree=tree) for argument in arguments]
     small = [setting for setting in settings(tree) if not setting.startswith("data")]
 
-    found, out, err = birdedge("train", *small, *arguments, *QUIET)
+    found, out, err = birdedge("train", *small, *arguments)
 
     assert found == code
     assert out == ""
@@ -88,7 +86,7 @@ def test_a_damaged_photo_is_named_in_one_line(
     for photo in (tree / "train" / "Blue_Disc").iterdir():
         photo.write_bytes(b"")
 
-    code, _, err = birdedge("train", *settings(tree), f"data.workers={workers}", *QUIET)
+    code, _, err = birdedge("train", *settings(tree), f"data.workers={workers}")
 
     assert code == 1
     (complaint,) = [line for line in err.splitlines() if line.startswith("birdedge: ")]
@@ -103,7 +101,7 @@ def test_the_official_layout_trains_end_to_end(
     small = [setting for setting in settings(cub) if not setting.startswith("data=")]
 
     code, out, err = birdedge(
-        "train", "data=cub200", *small, "trainer.epochs=1", "hydra.run.dir=run", *QUIET
+        "train", "data=cub200", *small, "trainer.epochs=1", "hydra.run.dir=run"
     )
 
     assert code == 0, err
