@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..runtime.errors import BirdedgeError, CheckpointError
-from ..train.model import classifier_of
+from ..train.classifier import classifier_of
 from .cost import MacCounter, count_macs
 from .quiet import quiet
 from .targets import Importance, Scope

@@ -85,7 +85,7 @@ def _configuration(
         OmegaConf.load(RECIPE),
         {
             "name": f"{of_parent.provenance.config.get('name', 'network')}-recovered",
-            "model": {"pretrained": False, "init_from": str(pruned)},
+            "model": {"pretrained": False, "init_from": str(pruned), "init_labels": None},
             "distill": {"teachers": [str(parent)]},
         },
         {} if data is None else {"data": {"root": str(data)}},

@@ -10,19 +10,15 @@ import torch
 from timm.models import group_parameters
 from torch import Tensor, nn
 
-from ..runtime.errors import CheckpointError
+from ..runtime.errors import BundleError, CheckpointError
+from ..runtime.labels import Label, read_labels
 from .checkpoint import CheckpointInfo, checkpoint_info, read_safetensors
+from .classifier import classifier_name, rearranged, species_rows
 from .narrow import narrow
 
 
 def create_network(
-    architecture: str,
-    classes: int,
-    *,
-    pretrained: bool = False,
-    init_from: Path | None = None,
-    class_names: Sequence[str] = (),
-    **model_args: Any,
+    architecture: str, classes: int, *, pretrained: bool = False, **model_args: Any
 ) -> nn.Module:
     """Build a timm network for a number of classes.
 
@@ -30,21 +26,15 @@ def create_network(
         architecture: any name of ``timm.list_models()``.
         classes: outputs of the classifier.
         pretrained: fetch timm's own weights from the model hub.
-        init_from: take weights from this safetensors file instead; a classifier for other classes
-            is left at its fresh initialisation. From a pruned checkpoint the network takes the
-            shapes too.
-        class_names: what the classes are, to tell a checkpoint's others from; see `load_weights`.
         model_args: passed on to ``timm.create_model``.
 
     Raises:
-        CheckpointError: the architecture is unknown, the hub cannot be reached, or the file does
-            not fit the architecture.
+        CheckpointError: the architecture is unknown, or the hub cannot be reached.
     """
     if not timm.is_model(architecture.partition(".")[0]):
         near = get_close_matches(architecture, timm.list_models(), n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise CheckpointError(f"timm knows no model {architecture!r}{hint}")
-    pretrained = pretrained and init_from is None
     try:
         network: nn.Module = timm.create_model(
             architecture, pretrained=pretrained, num_classes=classes, **model_args
@@ -58,8 +48,6 @@ def create_network(
             f"({type(error).__name__}); take local ones with model.init_from=FILE.safetensors, "
             "or start from nothing with model.pretrained=false"
         ) from error
-    if init_from is not None:
-        load_weights(network, init_from, class_names)
     return network
 
 
@@ -82,32 +70,44 @@ def network_of(info: CheckpointInfo, weights: Mapping[str, Tensor]) -> nn.Module
     return network.eval()
 
 
-def load_weights(network: nn.Module, path: Path, class_names: Sequence[str] = ()) -> None:
-    """Load a safetensors file into a network, but for a classifier of other classes.
+def load_weights(
+    network: nn.Module,
+    path: Path,
+    labels: Sequence[Label] = (),
+    file_labels: Path | None = None,
+) -> bool:
+    """Load a safetensors file into a network; of its classifier, the species that both tell apart.
 
     Args:
-        network: changed in place.
+        network: changed in place; from a pruned checkpoint it takes the shapes too.
         path: of the file.
-        class_names: the data set's, in order. Without them, and in files that are not birdedge's,
-            a classifier of the same size is taken to be of the same classes.
+        labels: what the network is to tell apart, in order. Without them, and from files that do
+            not say what they tell apart, a classifier of the same size is taken to be of the same
+            classes, and another is left as it is.
+        file_labels: a file that says it, of weights that are not birdedge's; see `read_labels`.
+
+    Returns:
+        Whether the classifier knows any of the species now.
 
     Raises:
-        CheckpointError: tensors are missing, or have other shapes than the network's.
+        CheckpointError: tensors are missing, or have other shapes than the network's, or the labels
+            are not those of the file.
     """
     weights, metadata = read_safetensors(path)
     info = checkpoint_info(path, metadata)
     if info is not None and info.pruning:
         narrow(network, weights)
-    renamed = info is not None and info.renamed_class(class_names) is not None
     wanted = network.state_dict()
-    head = classifier_name(network)
-    for name in [name for name in weights if name.startswith(f"{head}.")]:
-        if name in wanted and (renamed or weights[name].shape != wanted[name].shape):
-            del weights[name]
+    head = f"{classifier_name(network)}."
+    layer = {name: weights.pop(name) for name in list(weights) if name.startswith(head)}
+    layer = _classifier(layer, path, info, labels, file_labels)
+    knows = all(layer[name].shape == wanted[name].shape for name in layer if name in wanted)
+    if knows:
+        weights |= layer
     unfit = [
         name for name in weights if name in wanted and weights[name].shape != wanted[name].shape
     ]
-    missing = [name for name in wanted if name not in weights and not name.startswith(f"{head}.")]
+    missing = [name for name in wanted if name not in weights and not name.startswith(head)]
     # Files with batch norm folded away need not carry how many batches it once saw.
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     strange = [name for name in weights if name not in wanted]
@@ -118,23 +118,43 @@ def load_weights(network: nn.Module, path: Path, class_names: Sequence[str] = ()
             f"{len(missing)} missing, {len(strange)} unknown (such as {example})"
         )
     network.load_state_dict(weights, strict=False)
+    return knows and bool(layer)
 
 
-def classifier_name(network: nn.Module) -> str:
-    """Name of the last linear layer, as timm's ``default_cfg`` gives it."""
-    return str(getattr(network, "default_cfg", {}).get("classifier", "classifier"))
+def _classifier(
+    layer: dict[str, Tensor],
+    path: Path,
+    info: CheckpointInfo | None,
+    labels: Sequence[Label],
+    file_labels: Path | None,
+) -> dict[str, Tensor]:
+    """A file's classifier, its rows those of the network's species; empty where it knows none."""
+    if file_labels is not None and info is not None:
+        raise CheckpointError(f"{path} says itself what it tells apart; leave the labels out")
+    if info is not None:
+        known: Sequence[Label] = info.labels
+    elif file_labels is not None:
+        known = _labels_of(file_labels, layer, path)
+    else:
+        return layer
+    same = info is not None and info.renamed_class([str(x.dataset_class) for x in labels]) is None
+    if not labels or (same and len(labels) == len(known)):
+        return layer
+    rows = species_rows(known, labels)
+    return {} if all(row is None for row in rows) else rearranged(layer, rows)
 
 
-def classifier_of(network: nn.Module) -> nn.Linear:
-    """The last layer, which gives the logits.
-
-    Raises:
-        CheckpointError: it is not a single linear layer.
-    """
-    classifier = network.get_classifier()  # type: ignore[operator]
-    if not isinstance(classifier, nn.Linear):
-        raise CheckpointError("this network does not end in a single linear layer, its classifier")
-    return classifier
+def _labels_of(file: Path, layer: Mapping[str, Tensor], path: Path) -> list[Label]:
+    try:
+        labels = read_labels(file)
+    except BundleError as error:
+        raise CheckpointError(str(error)) from error
+    for name, tensor in layer.items():
+        if len(tensor) != len(labels):
+            raise CheckpointError(
+                f"{file} has {len(labels)} lines, {name} of {path} has {len(tensor)} rows"
+            )
+    return labels
 
 
 def batch_norms(network: nn.Module) -> list[nn.BatchNorm2d]:

@@ -21,13 +21,15 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from ..runtime.errors import CheckpointError
+from ..runtime.labels import Label
 from ..runtime.preprocess import Preprocess
 from .augment import Augment
 from .checkpoint import CheckpointInfo, Provenance, describe, save_checkpoint
 from .data import Batch, BirdData
 from .distill import Distillation, load_teacher
 from .layouts import read_dataset, species_labels
-from .model import create_network, has_folded_batch_norm, restore_batch_norm
+from .model import create_network, has_folded_batch_norm, load_weights, restore_batch_norm
 from .module import BirdModule, Optimizer
 from .normalisation import normalised_as
 from .probe import Probe, fit_classifier
@@ -69,8 +71,9 @@ def run(config: DictConfig, folder: Path) -> Trained:
     photos = Data.of(config)
     dataset = read_dataset(photos.root)
     digest = data_digest(dataset.train, photos.root)
-    network = _network(config, dataset.classes)
+    labels = species_labels(dataset.classes, photos.species)
     init_from = _optional_path(config.model.init_from)
+    network, knows_species = _network(config, labels, init_from)
     begun_with = None if init_from is None else describe(init_from)
     preprocess = _preprocess(config, network, begun_with)
     augment = Augment.model_validate(OmegaConf.to_container(config.augment))
@@ -98,7 +101,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
     )
     resume = resume_from(config.resume)
     if resume is None:
-        _prepare(config, module, data)
+        _prepare(config, module, data, knows_species=knows_species)
     int8 = SimulatedInt8(network) if config.quantization_aware else None
     logger = _logger(config, folder)
     settings = _as_written(config)
@@ -118,7 +121,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
     info = CheckpointInfo(
         architecture=config.model.name,
         model_args=_plain(config.model.args),
-        labels=tuple(species_labels(dataset.classes, photos.species)),
+        labels=tuple(labels),
         preprocess=preprocess,
         metrics=metrics,
         provenance=_provenance(settings, digest, logger, trainer),
@@ -129,15 +132,20 @@ def run(config: DictConfig, folder: Path) -> Trained:
     return Trained(checkpoint, metrics)
 
 
-def _network(config: DictConfig, classes: tuple[str, ...]) -> nn.Module:
-    return create_network(
+def _network(
+    config: DictConfig, labels: list[Label], init_from: Path | None
+) -> tuple[nn.Module, bool]:
+    """The network to train, and whether its classifier knows any of the species already."""
+    file_labels = _optional_path(config.model.init_labels)
+    if file_labels is not None and init_from is None:
+        raise CheckpointError("model.init_labels names what model.init_from tells apart: give both")
+    network = create_network(
         config.model.name,
-        len(classes),
-        pretrained=config.model.pretrained and config.resume is None,
-        init_from=_optional_path(config.model.init_from),
-        class_names=classes,
+        len(labels),
+        pretrained=config.model.pretrained and config.resume is None and init_from is None,
         **_plain(config.model.args),
     )
+    return network, init_from is not None and load_weights(network, init_from, labels, file_labels)
 
 
 def _preprocess(
@@ -163,7 +171,9 @@ def _warn_of_leaks(config: DictConfig, digest: str, photos: Data) -> None:
             )
 
 
-def _prepare(config: DictConfig, module: BirdModule, data: BirdData) -> None:
+def _prepare(
+    config: DictConfig, module: BirdModule, data: BirdData, *, knows_species: bool
+) -> None:
     """What a pretrained network may need before its first step, measured on the training photos."""
     probe = Probe.model_validate(OmegaConf.to_container(config.probe))
 
@@ -176,7 +186,9 @@ def _prepare(config: DictConfig, module: BirdModule, data: BirdData) -> None:
         restore_batch_norm(module.network, (images for images, _ in batches()))
     if probe.views:
         say("fitting the classifier on frozen features")
-        right = fit_classifier(module.network, batches(probe.views), probe.weight_decay)
+        right = fit_classifier(
+            module.network, batches(probe.views), probe.weight_decay, knows_species=knows_species
+        )
         say(f"the linear probe names {right:.1%} of the training views")
 
 

@@ -14,7 +14,7 @@ from birdedge.compress.prune import Pruning, prune
 from birdedge.compress.shrink import measure, prune_checkpoint
 from birdedge.runtime.errors import CheckpointError
 from birdedge.train.checkpoint import load_checkpoint, save_checkpoint
-from birdedge.train.model import create_network, network_of
+from birdedge.train.model import create_network, load_weights, network_of
 
 SIZE = (64, 64)
 
@@ -198,7 +198,6 @@ def test_a_pruned_network_for_other_classes_gets_a_fresh_classifier(
 ) -> None:
     prune_checkpoint(trained.path, tmp_path / "pruned.safetensors", Pruning(0.6))
     info = trained.info
-    begun = create_network(
-        info.architecture, 7, init_from=tmp_path / "pruned.safetensors", **info.model_args
-    )
+    begun = create_network(info.architecture, 7, **info.model_args)
+    load_weights(begun, tmp_path / "pruned.safetensors")
     assert begun(torch.zeros(1, 3, *SIZE)).shape == (1, 7)
