@@ -35,6 +35,7 @@ def test_cfg_job_prints_the_configuration(birdedge: Birdedge) -> None:
     [
         (["data=cub100", "data.root=nowhere"], 1, "no data at nowhere"),
         (["data=cub100", "resume=nowhere", "data.root={tree}"], 1, "nothing to resume at nowhere"),
+        (["data.root={tree}", "model.init_labels=labels.txt"], 1, "model.init_from tells apart"),
         (["data=folder"], 2, "data.root"),
         (["trainer.epoch=5"], 2, "Could not override 'trainer.epoch'"),
         (["data=cub1000"], 2, "Could not find 'data/cub1000'"),
