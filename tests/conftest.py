@@ -17,6 +17,10 @@ from birdedge.runtime.importer import import_model
 
 REPOSITORY = Path(__file__).parents[1]
 
+# Tests run side by side, and networks as small as theirs spend more time waking threads than
+# computing. Set before the first of them imports PyTorch, and for the processes that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from absl import logging as absl_logging
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
@@ -48,15 +47,6 @@ def draw_bird(path: Path, species: str, seed: int, size: tuple[int, int] = (80, 
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, quality=95)
     return (float(left), float(top), float(side), float(side))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Networks this small spend more time waking threads than computing."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
