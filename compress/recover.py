@@ -7,6 +7,7 @@ the rest.
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -15,7 +16,7 @@ from yaml import YAMLError
 from ..runtime.bundle import sha256
 from ..runtime.errors import CheckpointError
 from ..train.checkpoint import load_checkpoint
-from ..train.resume import LAST
+from ..train.resume import LAST, one_level
 from ..train.train import CONFIGS, Trained, run
 
 RECIPE = CONFIGS / "recover.yaml"
@@ -56,12 +57,21 @@ def recover(
     }
     note = folder / _MADE_FROM
     if (folder / LAST).is_file():
-        if not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != made_from:
+        if not note.is_file() or not _same(json.loads(note.read_text(encoding="utf-8")), made_from):
             raise CheckpointError(f"{folder} holds another run; choose another --out")
         config.resume = str(folder)
     folder.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(made_from, indent=1), encoding="utf-8")
     return run(config, folder)
+
+
+def _same(then: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether a run was made from the same files with the same settings."""
+    if any(then.get(name) != now[name] for name in ("pruned", "parent")):
+        return False
+    before, after = (dict(one_level(made["config"])) for made in (then, now))
+    # A setting that one of the two does not know came or went with a version of birdedge.
+    return all(before[name] == after[name] for name in before.keys() & after.keys())
 
 
 def _configuration(

@@ -9,9 +9,10 @@ from ..runtime.errors import CheckpointError
 from ..runtime.labels import Label, names_of
 
 
-def classifier_name(network: nn.Module) -> str:
-    """Name of the last linear layer, as timm's ``default_cfg`` gives it."""
-    return str(getattr(network, "default_cfg", {}).get("classifier", "classifier"))
+def classifier_names(network: nn.Module) -> tuple[str, ...]:
+    """Names of the last linear layers, as timm's ``default_cfg`` gives them: mostly of one."""
+    names = getattr(network, "default_cfg", {}).get("classifier", "classifier")
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def classifier_of(network: nn.Module) -> nn.Linear:
@@ -29,6 +30,9 @@ def classifier_of(network: nn.Module) -> nn.Linear:
 def species_rows(known: Sequence[Label], wanted: Sequence[Label]) -> list[int | None]:
     """Find species among those that a classifier tells apart, by any of their names.
 
+    A folder's name counts where it is all that one of the two sides has: other data may number its
+    folders alike.
+
     Args:
         known: what the classifier's rows stand for.
         wanted: the species to find.
@@ -37,10 +41,25 @@ def species_rows(known: Sequence[Label], wanted: Sequence[Label]) -> list[int | 
         For each wanted one its row, or None.
     """
     rows: dict[str, int] = {}
+    folders: dict[str, int] = {}
     for row, label in enumerate(known):
-        for name in _names(label):
+        for name in names_of(label):
             rows.setdefault(name, row)
-    return [next((rows[name] for name in _names(label) if name in rows), None) for label in wanted]
+        folders.setdefault(_folder(label), row)
+
+    def row_of(place: int, label: Label) -> int | None:
+        names = names_of(label)
+        # Of two rows of one name, as subspecies may have, the one at the same place.
+        if place < len(known) and set(names) & set(names_of(known[place])):
+            return place
+        row = next((rows[name] for name in names if name in rows), None)
+        if row is None and label.dataset_class is not None:
+            row = folders.get(_folder(label))
+            if row is not None and not (_is_folder(label) or _is_folder(known[row])):
+                return None
+        return row
+
+    return [row_of(place, label) for place, label in enumerate(wanted)]
 
 
 def rearranged(layer: Mapping[str, Tensor], rows: Sequence[int | None]) -> dict[str, Tensor]:
@@ -60,6 +79,11 @@ def rearranged(layer: Mapping[str, Tensor], rows: Sequence[int | None]) -> dict[
     }
 
 
-def _names(label: Label) -> list[str]:
-    """What a species may be called, its folder's name included, in lower case."""
-    return names_of(label) + ([label.dataset_class.lower()] if label.dataset_class else [])
+def _folder(label: Label) -> str:
+    """What the photos' folder says, or else the species' only name."""
+    return (label.dataset_class or label.scientific_name).replace("_", " ").lower()
+
+
+def _is_folder(label: Label) -> bool:
+    """Whether the folder's name is all that is known of a species."""
+    return not label.common_name and _folder(label) == label.scientific_name.lower()

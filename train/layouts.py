@@ -1,6 +1,7 @@
 """Where the photos of a data set lie, which species each shows, and which part it belongs to."""
 
 import csv
+import io
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from ..runtime.labels import Label
 T = TypeVar("T")
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+_COLUMNS = ("class", "scientific_name", "common_name", "ebird_code")
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,12 @@ def read_dataset(root: Path) -> Dataset:
     """Read a data set in either of the two layouts that birdedge knows.
 
     * the official ``CUB_200_2011`` folder: ``images.txt``, ``train_test_split.txt``, ...
-    * a tree ``train/<class>/*.jpg`` with, where there is one, ``test/<class>/*.jpg``.
+    * a tree ``train/<class>/*.jpg`` with, where there is one, ``test/<class>/*.jpg``; names that
+      begin with a dot are passed over.
 
     Raises:
-        DataError: the folder is missing, empty, or in neither layout.
+        DataError: the folder is missing, empty, or in neither layout, or a class has no photo to
+            learn from.
     """
     if not root.is_dir():
         raise DataError(f"no data at {root}; give its folder with data.root=DIR")
@@ -62,25 +67,38 @@ def read_dataset(root: Path) -> Dataset:
 
 
 def _read_tree(root: Path) -> Dataset:
-    classes = tuple(sorted(folder.name for folder in (root / "train").iterdir() if folder.is_dir()))
+    classes = tuple(_class_folders(root / "train"))
     train = tuple(_tree_photos(root / "train", classes))
     if not train:
         raise DataError(f"{root / 'train'} has no class folder with pictures in it")
-    strangers = sorted(
-        folder.name
-        for folder in (root / "test").glob("*/")
-        if folder.is_dir() and folder.name not in classes
-    )
+    learned = {photo.label for photo in train}
+    bare = [name for label, name in enumerate(classes) if label not in learned]
+    if bare:
+        raise DataError(
+            f"{root / 'train'} has no photo in {', '.join(bare)}; put photos there, or remove what "
+            "is no species"
+        )
+    strangers = [name for name in _class_folders(root / "test") if name not in classes]
     if strangers:
         raise DataError(f"{root / 'test'} has classes that train/ has not: {', '.join(strangers)}")
     return Dataset(classes, train, tuple(_tree_photos(root / "test", classes)))
 
 
+def _class_folders(part: Path) -> list[str]:
+    folders = (path for path in part.glob("*") if path.is_dir())
+    return sorted(folder.name for folder in folders if not _is_hidden(folder))
+
+
 def _tree_photos(part: Path, classes: tuple[str, ...]) -> Iterator[Photo]:
     for label, name in enumerate(classes):
         for path in sorted((part / name).glob("*")):
-            if path.suffix.lower() in PICTURE_SUFFIXES:
+            if path.suffix.lower() in PICTURE_SUFFIXES and not _is_hidden(path):
                 yield Photo(path, label)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a program left it for itself: ``.ipynb_checkpoints``, macOS's ``._robin.jpg``."""
+    return path.name.startswith(".")
 
 
 def _read_cub(root: Path) -> Dataset:
@@ -156,8 +174,12 @@ def split_by_class(
         indices = by_class[label]
         count = max(1, round(len(indices) * fraction))
         if count >= len(indices):
+            # In both layouts, a class is a folder.
+            folder = photos[indices[0]].path.parent
+            few = "1 photo" if len(indices) == 1 else f"{len(indices)} photos"
             raise DataError(
-                f"class {label} has {len(indices)} photos, too few to hold out {fraction:.0%}"
+                f"{folder} has {few} to learn from, too few to hold out {fraction:.0%}; "
+                "add photos, or hold none out with data.val_fraction=0"
             )
         held_out.update(chooser.sample(indices, count))
     kept = tuple(photo for index, photo in enumerate(photos) if index not in held_out)
@@ -173,18 +195,61 @@ def species_labels(classes: tuple[str, ...], table: Path | None) -> list[Label]:
             likes, ``family``; a class it does not list keeps its own name.
 
     Raises:
-        DataError: the table cannot be read or lacks a column.
+        DataError: the table cannot be read, lacks a column, or has too few or too many cells in a
+            row.
     """
-    rows: dict[str, dict[str, str]] = {}
-    if table is not None:
-        try:
-            with table.open(encoding="utf-8", newline="") as file:
-                rows = {row["class"]: row for row in csv.DictReader(file)}
-        except OSError as error:
-            raise DataError(f"cannot read species table {table}: {error.strerror}") from error
-        except KeyError as error:
-            raise DataError(f"species table {table} lacks the column {error}") from error
+    rows = {} if table is None else _read_species(table)
     return [_label(name, rows.get(name)) for name in classes]
+
+
+def _read_species(table: Path) -> dict[str, dict[str, str]]:
+    """The rows of a species table by class."""
+    # Strict, or else a quotation mark that is left open would swallow the rows below it.
+    reader = csv.DictReader(io.StringIO(_text_of(table), newline=""), strict=True)
+    rows: dict[str, dict[str, str]] = {}
+    try:
+        missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise DataError(
+                f"species table {table}, line 1 lacks {', '.join(missing)}; it must name the "
+                f"columns, with commas between them: {','.join(_COLUMNS)}"
+            )
+        for row in reader:
+            where = f"species table {table}, line {reader.line_num}"
+            missing = [name for name in _COLUMNS if row[name] is None]
+            if missing:
+                raise DataError(
+                    f"{where} ends before {', '.join(missing)}; empty cells need their commas too"
+                )
+            if any(row.get(None, ())):
+                raise DataError(
+                    f"{where} has more cells than columns; put names with a comma in quotes"
+                )
+            rows[row["class"]] = row
+    except csv.Error as error:
+        line = reader.reader.line_num
+        raise DataError(
+            f"species table {table}, line {line}: {error}; close all quotation marks"
+        ) from error
+    return rows
+
+
+def _text_of(table: Path) -> str:
+    try:
+        # Excel writes a byte-order mark.
+        text = table.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"cannot read species table {table}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"species table {table}, line {line} is not in UTF-8; save the table as CSV in UTF-8"
+        ) from error
+    if not text.strip():
+        raise DataError(
+            f"species table {table} is empty; its first line must be {','.join(_COLUMNS)}"
+        )
+    return text
 
 
 def _label(class_name: str, row: dict[str, str] | None) -> Label:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..runtime.errors import BundleError, CheckpointError
 from ..runtime.labels import Label, read_labels
 from .checkpoint import CheckpointInfo, checkpoint_info, read_safetensors
-from .classifier import classifier_name, rearranged, species_rows
+from .classifier import classifier_names, rearranged, species_rows
 from .narrow import narrow
 
 
@@ -75,19 +75,19 @@ def load_weights(
     path: Path,
     labels: Sequence[Label] = (),
     file_labels: Path | None = None,
-) -> bool:
+) -> int:
     """Load a safetensors file into a network; of its classifier, the species that both tell apart.
 
     Args:
         network: changed in place; from a pruned checkpoint it takes the shapes too.
         path: of the file.
         labels: what the network is to tell apart, in order. Without them, and from files that do
-            not say what they tell apart, a classifier of the same size is taken to be of the same
-            classes, and another is left as it is.
+            not say what they tell apart, a classifier of the same size is loaded as it is, and
+            another is not.
         file_labels: a file that says it, of weights that are not birdedge's; see `read_labels`.
 
     Returns:
-        Whether the classifier knows any of the species now.
+        How many of the labels the classifier knows now, as far as the file says.
 
     Raises:
         CheckpointError: tensors are missing, or have other shapes than the network's, or the labels
@@ -98,16 +98,27 @@ def load_weights(
     if info is not None and info.pruning:
         narrow(network, weights)
     wanted = network.state_dict()
-    head = f"{classifier_name(network)}."
-    layer = {name: weights.pop(name) for name in list(weights) if name.startswith(head)}
-    layer = _classifier(layer, path, info, labels, file_labels)
-    knows = all(layer[name].shape == wanted[name].shape for name in layer if name in wanted)
-    if knows:
-        weights |= layer
+    heads = tuple(f"{name}." for name in classifier_names(network))
+    layer = {name: weights.pop(name) for name in list(weights) if name.startswith(heads)}
+    told = _told_apart(path, info, file_labels, layer)
+    rows = species_rows(told, labels)
+    known = len(rows) - rows.count(None)
+    if file_labels is not None and not known:
+        raise CheckpointError(
+            f"{file_labels} has none of the {len(labels)} species, such as {labels[0]}; it wants a "
+            '"Scientific name (Common name)" a line'
+        )
+    if labels and told and rows != list(range(len(told))):
+        layer = rearranged(layer, rows) if known else {}
+    weights |= {
+        name: tensor
+        for name, tensor in layer.items()
+        if name not in wanted or tensor.shape == wanted[name].shape
+    }
     unfit = [
         name for name in weights if name in wanted and weights[name].shape != wanted[name].shape
     ]
-    missing = [name for name in wanted if name not in weights and not name.startswith(head)]
+    missing = [name for name in wanted if name not in weights and not name.startswith(heads)]
     # Files with batch norm folded away need not carry how many batches it once saw.
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     strange = [name for name in weights if name not in wanted]
@@ -118,41 +129,28 @@ def load_weights(
             f"{len(missing)} missing, {len(strange)} unknown (such as {example})"
         )
     network.load_state_dict(weights, strict=False)
-    return knows and bool(layer)
+    return known if layer else 0
 
 
-def _classifier(
-    layer: dict[str, Tensor],
-    path: Path,
-    info: CheckpointInfo | None,
-    labels: Sequence[Label],
-    file_labels: Path | None,
-) -> dict[str, Tensor]:
-    """A file's classifier, its rows those of the network's species; empty where it knows none."""
-    if file_labels is not None and info is not None:
-        raise CheckpointError(f"{path} says itself what it tells apart; leave the labels out")
+def _told_apart(
+    path: Path, info: CheckpointInfo | None, file: Path | None, layer: Mapping[str, Tensor]
+) -> Sequence[Label]:
+    """What the rows of a file's classifier stand for; nothing if nobody says."""
+    if file is None:
+        return () if info is None else info.labels
     if info is not None:
-        known: Sequence[Label] = info.labels
-    elif file_labels is not None:
-        known = _labels_of(file_labels, layer, path)
-    else:
-        return layer
-    same = info is not None and info.renamed_class([str(x.dataset_class) for x in labels]) is None
-    if not labels or (same and len(labels) == len(known)):
-        return layer
-    rows = species_rows(known, labels)
-    return {} if all(row is None for row in rows) else rearranged(layer, rows)
-
-
-def _labels_of(file: Path, layer: Mapping[str, Tensor], path: Path) -> list[Label]:
+        raise CheckpointError(f"{path} says itself what it tells apart: model.init_labels=null")
     try:
         labels = read_labels(file)
     except BundleError as error:
         raise CheckpointError(str(error)) from error
+    if not layer:
+        raise CheckpointError(f"{path} has no classifier for {file}: model.init_labels=null")
     for name, tensor in layer.items():
         if len(tensor) != len(labels):
             raise CheckpointError(
-                f"{file} has {len(labels)} lines, {name} of {path} has {len(tensor)} rows"
+                f"{file} has {len(labels)} lines where {name} of {path} has {len(tensor)} rows; "
+                "each row wants its line, in the same order"
             )
     return labels
 

@@ -9,13 +9,14 @@ import sys
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from ..runtime.errors import DataError
+from ..runtime.errors import DataError, ImageError
+from ..runtime.preprocess import read_image
 from .layouts import Dataset, Photo, read_dataset
 
 FOLDER = "CUB_200_2011"
@@ -27,6 +28,8 @@ _FETCH = f"fetch the archive with `dvc pull` or from {OFFICIAL_URL}"
 
 # Annotation tools differ in whether the first pixel of a picture is 0 or 1.
 _BOX_SLACK = 1.0
+
+_CHUNK = 1 << 20
 
 
 def prepare_cub(source: Path, out: Path) -> tuple[Path, int, int]:
@@ -47,7 +50,13 @@ def prepare_cub(source: Path, out: Path) -> tuple[Path, int, int]:
         DataError: the source is missing, damaged, incomplete or unsafe, or does not fit the disk.
     """
     if source.is_dir():
-        return _summary(source, check_cub(source))
+        try:
+            return _summary(source, check_cub(source))
+        except DataError as error:
+            raise DataError(
+                f"{source} is not the whole of CUB-200-2011: {error}; "
+                "give the archive, or a folder that is whole"
+            ) from error
     if not source.is_file():
         raise DataError(f"no archive at {source}; {_FETCH}")
     target = out / FOLDER
@@ -56,7 +65,7 @@ def prepare_cub(source: Path, out: Path) -> tuple[Path, int, int]:
             return _summary(target, check_cub(target))
         except DataError as error:
             raise DataError(
-                f"{target} is there already but not whole ({error}); remove it and prepare again"
+                f"{target} is there already but not whole: {error}; remove it and prepare again"
             ) from error
     with _plain_errors(source, out):
         root, size = _survey(source)
@@ -66,28 +75,41 @@ def prepare_cub(source: Path, out: Path) -> tuple[Path, int, int]:
         with tempfile.TemporaryDirectory(prefix=f".{FOLDER}-", dir=out) as beside:
             unpacked = Path(beside) / FOLDER
             _unpack(source, root, unpacked)
-            dataset = check_cub(unpacked)
+            dataset = _check_unpacked(source, root, unpacked)
             # POSIX: over nothing, or over an empty folder that came meanwhile; never over data.
             unpacked.rename(target)
     return _summary(target, dataset)
 
 
 def check_cub(folder: Path) -> Dataset:
-    """Read the official layout and check every photo that it lists.
+    """Read the official layout and decode every photo that it lists.
+
+    How far it has come is shown where a person is looking at the terminal.
 
     Raises:
-        DataError: a list is missing or disagrees with another, a photo is missing, empty, not a
+        DataError: a list is missing or disagrees with another, a photo is missing, damaged, not a
             picture or outside the folder, or a bird's box is not inside its photo.
     """
     if not (folder / "images.txt").is_file():
-        raise DataError(f"no images.txt in {folder}; give the CUB_200_2011 archive or folder")
+        raise DataError(f"no images.txt in {folder}")
     dataset = read_dataset(folder)
     photos = dataset.train + dataset.test
     if not photos:
         raise DataError(f"{folder / 'images.txt'} lists no photos")
-    for photo in photos:
-        _check_photo(photo, folder / "images")
+    with _progress("checking photos", len(photos)) as advance:
+        for photo in photos:
+            _check_photo(photo, folder / "images")
+            advance()
     return dataset
+
+
+def _check_unpacked(source: Path, root: PurePosixPath, unpacked: Path) -> Dataset:
+    try:
+        return check_cub(unpacked)
+    except DataError as error:
+        # Where it was unpacked is gone by the time that anyone reads this.
+        why = str(error).replace(str(unpacked), str(root))
+        raise DataError(f"{source} is not whole: {why}; {_FETCH}") from error
 
 
 def _check_photo(photo: Photo, images: Path) -> None:
@@ -95,17 +117,13 @@ def _check_photo(photo: Photo, images: Path) -> None:
     if not inside:
         raise DataError(f"images.txt lists {photo.path}, which lies outside {images}")
     try:
-        if photo.path.stat().st_size == 0:
-            raise DataError(f"{photo.path} is empty")
-        with Image.open(photo.path) as image:
-            width, height = image.size
-    except FileNotFoundError:
-        raise DataError(f"{photo.path} is listed in images.txt but is not there") from None
-    except DataError:
-        raise
-    # Pillow's parsers raise whatever a damaged header makes them stumble over.
-    except Exception as error:
-        raise DataError(f"{photo.path} is not a whole picture ({error})") from error
+        # As training will: a header says nothing of the pixels behind it.
+        read_image(photo.path)
+    except ImageError as error:
+        raise DataError(f"images.txt lists {error}") from error
+    # The lists count pixels as they are stored, whichever side of the camera was up.
+    with Image.open(photo.path) as image:
+        width, height = image.size
     if photo.box is not None and not _fits(photo.box, width, height):
         raise DataError(f"box {photo.box} is not inside {photo.path}, {width} x {height} pixels")
 
@@ -146,6 +164,9 @@ def _survey(source: Path) -> tuple[PurePosixPath, int]:
             sizes[name] = member.size
             if name.name == "images.txt" and member.isfile():
                 roots.append(name.parent)
+        # tarfile stops where the archive ends; the checksum of its compression comes after that.
+        while archive.fileobj is not None and archive.fileobj.read(_CHUNK):
+            pass
     if not roots:
         raise DataError(f"{source} holds no images.txt, so it is not CUB-200-2011; {_FETCH}")
     root = min(roots, key=lambda path: len(path.parts))
@@ -160,7 +181,12 @@ def _unpack(source: Path, root: PurePosixPath, folder: Path) -> None:
             name = PurePosixPath(member.name)
             if name.is_relative_to(root) and name != root:
                 member = member.replace(name=name.relative_to(root).as_posix(), deep=False)
-                archive.extract(member, folder, filter="data")
+                try:
+                    archive.extract(member, folder, filter="data")
+                except OSError as error:
+                    # The folder that it was meant for will be gone.
+                    error.filename = str(name)
+                    raise
 
 
 def _warn_unless_official(source: Path) -> None:
@@ -194,4 +220,23 @@ def _plain_errors(source: Path, out: Path) -> Iterator[None]:
         if error.errno is None:  # gzip and bzip2 raise bare OSErrors for damaged data
             raise DataError(f"{source} is not a whole tar archive ({error}); {_FETCH}") from error
         where = os.fsdecode(error.filename) if error.filename else str(out)
-        raise DataError(f"cannot unpack: {where}: {error.strerror}") from error
+        raise DataError(
+            f"cannot unpack {source} to {out}: {where}: {error.strerror}; "
+            f"give another folder with --out, or {_FETCH}"
+        ) from error
+
+
+@contextmanager
+def _progress(doing: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show how far it has come, where a person is looking at the terminal."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    # Of its own accord it would send what is printed to the terminal, even where it goes to a file.
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task(doing, total=total)
+        yield lambda: bar.advance(task)

@@ -52,8 +52,10 @@ def one_line_errors() -> Iterator[None]:
     except HydraException as error:
         # Where Hydra looked for its files is of no use to a person who mistyped a setting.
         _end(str(error).partition("Config search path")[0], 2)
-    except (OmegaConfBaseException, MisconfigurationException) as error:
-        _end(str(error).partition("full_key")[0], 2)
+    except OmegaConfBaseException as error:
+        _end(_with_its_name(error), 2)
+    except MisconfigurationException as error:
+        _end(str(error), 2)
 
 
 def _end(message: str, code: int) -> None:
@@ -66,9 +68,15 @@ def _without_traceback(error: BirdedgeError) -> str:
     return str(error).rpartition(f"{type(error).__name__}: ")[2]
 
 
+def _with_its_name(error: OmegaConfBaseException) -> str:
+    """The message alone, which may name but the last part of a setting's name."""
+    message, name = str(error).partition("full_key")[0], error.full_key
+    return message if name is None or name in message else f"{name}: {message}"
+
+
 def _wrong_settings(error: ValidationError) -> str:
-    group = error.title.lower()
+    group = [error.title.lower()] if error.title else []
     return "; ".join(
-        f"{'.'.join(str(part) for part in (group, *problem['loc']))}: {problem['msg']}"
+        f"{'.'.join(str(part) for part in (*group, *problem['loc']))}: {problem['msg']}"
         for problem in error.errors()
     )

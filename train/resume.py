@@ -16,9 +16,10 @@ from ..runtime.errors import CheckpointError
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
-# Where a run goes on, not what it computes.
+# Where a run goes on, or what it began with, not what it computes.
 _MAY_CHANGE = re.compile(
-    r"resume|data\.(root|workers)|wandb\..*|trainer\.(accelerator|devices|strategy|precision)"
+    r"resume|data\.(root|workers)|model\.init_labels|wandb\..*"
+    r"|trainer\.(accelerator|devices|strategy|precision)"
 )
 
 
@@ -114,7 +115,7 @@ class SameSettings(Callback):
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._settings = {
-            name: value for name, value in _one_level(settings) if not _MAY_CHANGE.fullmatch(name)
+            name: value for name, value in one_level(settings) if not _MAY_CHANGE.fullmatch(name)
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -138,7 +139,8 @@ class SameSettings(Callback):
                 )
 
 
-def _one_level(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def one_level(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Settings by dotted name, of groups within groups by the outer one's and one more."""
     for group, values in settings.items():
         if isinstance(values, dict):
             yield from ((f"{group}.{name}", value) for name, value in values.items())
@@ -146,7 +148,7 @@ def _one_level(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield group, values
 
 
-def resume_from(path: str | None) -> Path | None:
+def resume_from(path: Path | None) -> Path | None:
     """The checkpoint to go on from: a run's folder stands for its last one.
 
     Raises:
@@ -154,8 +156,7 @@ def resume_from(path: str | None) -> Path | None:
     """
     if path is None:
         return None
-    checkpoint = Path(path)
-    checkpoint = checkpoint / LAST if checkpoint.is_dir() else checkpoint
+    checkpoint = path / LAST if path.is_dir() else path
     if not checkpoint.is_file():
         raise CheckpointError(f"nothing to resume at {checkpoint}")
     return checkpoint

@@ -1,11 +1,13 @@
-"""Settings of photos, training loop and teachers, checked before anything is loaded."""
+"""The whole configuration, checked before anything is loaded."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+from omegaconf import DictConfig, OmegaConf
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -17,7 +19,48 @@ from pydantic import (
     model_validator,
 )
 
+from .augment import Augment
+from .module import Optimizer
 from .precision import Precision, native_precision
+from .probe import Probe
+
+_OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: value or None)]
+"""Of ``setting=`` on the command line Hydra makes an empty text."""
+
+
+class Model(BaseModel):
+    """The group ``model`` of the configuration.
+
+    Attributes:
+        name: any name of ``timm.list_models()``.
+        pretrained: begin with the model hub's weights, if not with those of ``init_from``.
+        init_from: safetensors file to begin with.
+        init_labels: what that tells apart, where it does not say so itself; see `read_labels`.
+        args: further arguments of ``timm.create_model``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="model")
+
+    name: str
+    pretrained: bool = True
+    init_from: _OptionalPath = None
+    init_labels: _OptionalPath = None
+    args: dict[str, Any] = {}
+
+    @field_validator("args")
+    @classmethod
+    def _of_colours(cls, args: dict[str, Any]) -> dict[str, Any]:
+        if args.get("in_chans", 3) != 3:
+            raise ValueError("pictures have three channels: in_chans=3")
+        return args
+
+    @model_validator(mode="after")
+    def _labels_of_something(self) -> Self:
+        if self.init_labels is not None and self.init_from is None:
+            raise ValueError(
+                "init_labels names what init_from tells apart: give both, or init_labels=null"
+            )
+        return self
 
 
 class Data(BaseModel):
@@ -132,3 +175,56 @@ class Distill(BaseModel):
         if self.weight < 1 and not self.teachers:
             raise ValueError("a weight below 1 is shared with teachers, and there are none")
         return self
+
+
+class Wandb(BaseModel):
+    """The group ``wandb`` of the configuration.
+
+    Attributes:
+        mode: ``offline`` keeps the record in the run's folder.
+        project: where it belongs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="wandb")
+
+    mode: Literal["online", "offline", "disabled"] = "offline"
+    project: str = "birdedge"
+
+
+class Settings(BaseModel):
+    """Everything that a training run is told.
+
+    Attributes:
+        name: of the run.
+        seed: of all that is random, but for which photos are held out.
+        resume: a run's folder, or one of its checkpoints, to go on from.
+        quantization_aware: see `SimulatedInt8`.
+        preprocess: what `normalised_as` completes to a `Preprocess`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="")
+
+    name: str
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    resume: _OptionalPath = None
+    quantization_aware: bool = False
+    preprocess: dict[str, Any]
+    data: Data
+    model: Model
+    augment: Augment
+    optimizer: Optimizer
+    probe: Probe
+    distill: Distill
+    trainer: Loop
+    wandb: Wandb
+
+    @classmethod
+    def of(cls, config: DictConfig) -> Self:
+        """The configuration as Hydra composes it.
+
+        Raises:
+            ValidationError: a setting is wrong.
+            OmegaConfBaseException: one is missing.
+        """
+        plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        return cls.model_validate({**plain, "data": Data.of(plain)})

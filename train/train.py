@@ -21,23 +21,21 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from ..runtime.errors import CheckpointError
 from ..runtime.labels import Label
 from ..runtime.preprocess import Preprocess
-from .augment import Augment
 from .checkpoint import CheckpointInfo, Provenance, describe, save_checkpoint
 from .data import Batch, BirdData
 from .distill import Distillation, load_teacher
 from .layouts import read_dataset, species_labels
 from .model import create_network, has_folded_batch_norm, load_weights, restore_batch_norm
-from .module import BirdModule, Optimizer
+from .module import BirdModule
 from .normalisation import normalised_as
-from .probe import Probe, fit_classifier
+from .probe import fit_classifier
 from .provenance import data_digest, git_commit, may_have_learned
 from .quantization_aware import SimulatedInt8
 from .reporting import say
 from .resume import BestCheckpoint, EarlierMetrics, LastCheckpoint, SameSettings, resume_from
-from .settings import Data, Distill, Loop
+from .settings import Distill, Loop, Settings, Wandb
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -65,47 +63,48 @@ def run(config: DictConfig, folder: Path) -> Trained:
         DataError: the photos cannot be read.
         CheckpointError: weights do not exist or do not fit.
     """
-    L.seed_everything(config.seed, workers=True, verbose=False)
+    settings = Settings.of(config)
+    L.seed_everything(settings.seed, workers=True, verbose=False)
     folder.mkdir(parents=True, exist_ok=True)
-    loop = Loop.model_validate(OmegaConf.to_container(config.trainer))
-    photos = Data.of(config)
+    photos = settings.data
     dataset = read_dataset(photos.root)
     digest = data_digest(dataset.train, photos.root)
     labels = species_labels(dataset.classes, photos.species)
-    init_from = _optional_path(config.model.init_from)
-    network, knows_species = _network(config, labels, init_from)
+    resume = resume_from(settings.resume)
+    network, knows_species = _network(settings, labels)
+    init_from = settings.model.init_from
     begun_with = None if init_from is None else describe(init_from)
-    preprocess = _preprocess(config, network, begun_with)
-    augment = Augment.model_validate(OmegaConf.to_container(config.augment))
+    preprocess = _preprocess(settings, network, begun_with)
     data = BirdData(
         dataset,
         preprocess,
-        augment,
+        settings.augment,
         batch_size=photos.batch_size,
         workers=photos.workers,
         val_fraction=photos.val_fraction,
         box_margin=photos.box_margin,
         split_seed=photos.split_seed,
-        seed=config.seed,
+        seed=settings.seed,
     )
     if data.val_photos:
-        _warn_of_leaks(config, digest, photos)
+        _warn_of_leaks(settings, digest)
     module = BirdModule(
         network,
         len(dataset.classes),
         preprocess,
-        augment,
-        Optimizer.model_validate(OmegaConf.to_container(config.optimizer)),
-        distillation=_distillation(config, dataset.classes, preprocess),
-        seed=config.seed,
+        settings.augment,
+        settings.optimizer,
+        distillation=_distillation(settings.distill, dataset.classes, preprocess),
+        seed=settings.seed,
     )
-    resume = resume_from(config.resume)
     if resume is None:
-        _prepare(config, module, data, knows_species=knows_species)
-    int8 = SimulatedInt8(network) if config.quantization_aware else None
-    logger = _logger(config, folder)
-    settings = _as_written(config)
-    trainer = _trainer(loop, folder, logger, resume, settings, validate=bool(data.val_photos))
+        _prepare(settings, module, data, knows_species=knows_species)
+    int8 = SimulatedInt8(network) if settings.quantization_aware else None
+    logger = _logger(config, settings.wandb, folder)
+    written = _as_written(config)
+    trainer = _trainer(
+        settings.trainer, folder, logger, resume, written, validate=bool(data.val_photos)
+    )
     say(f"training on {trainer.strategy.root_device}, {trainer.precision}")
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=False)
@@ -113,18 +112,18 @@ def run(config: DictConfig, folder: Path) -> Trained:
         raise KeyboardInterrupt from end
     finally:
         # Or whatever this process does next, a sweep or a compression, is written into its record.
-        if config.wandb.mode != "disabled":
+        if settings.wandb.mode != "disabled":
             wandb.finish()
     metrics = _measure_best(trainer, module, data)
     if int8 is not None:
         int8.remove()
     info = CheckpointInfo(
-        architecture=config.model.name,
-        model_args=_plain(config.model.args),
+        architecture=settings.model.name,
+        model_args=settings.model.args,
         labels=tuple(labels),
         preprocess=preprocess,
         metrics=metrics,
-        provenance=_provenance(settings, digest, logger, trainer),
+        provenance=_provenance(written, digest, logger, trainer),
         pruning=begun_with.pruning if begun_with else {},
     )
     checkpoint = folder / "checkpoint.safetensors"
@@ -132,38 +131,38 @@ def run(config: DictConfig, folder: Path) -> Trained:
     return Trained(checkpoint, metrics)
 
 
-def _network(
-    config: DictConfig, labels: list[Label], init_from: Path | None
-) -> tuple[nn.Module, bool]:
+def _network(settings: Settings, labels: list[Label]) -> tuple[nn.Module, bool]:
     """The network to train, and whether its classifier knows any of the species already."""
-    file_labels = _optional_path(config.model.init_labels)
-    if file_labels is not None and init_from is None:
-        raise CheckpointError("model.init_labels names what model.init_from tells apart: give both")
-    network = create_network(
-        config.model.name,
-        len(labels),
-        pretrained=config.model.pretrained and config.resume is None and init_from is None,
-        **_plain(config.model.args),
-    )
-    return network, init_from is not None and load_weights(network, init_from, labels, file_labels)
+    model, resumed = settings.model, settings.resume is not None
+    from_hub = model.pretrained and model.init_from is None and not resumed
+    if from_hub:
+        say(f"fetching pretrained weights of {model.name} from the model hub")
+    network = create_network(model.name, len(labels), pretrained=from_hub, **model.args)
+    if model.init_from is None:
+        return network, False
+    # A run that goes on brings its classifier along.
+    known = load_weights(network, model.init_from, labels, None if resumed else model.init_labels)
+    if known and not resumed:
+        say(f"{model.init_from} knows {known} of the {len(labels)} species")
+    return network, known > 0
 
 
 def _preprocess(
-    config: DictConfig, network: nn.Module, begun_with: CheckpointInfo | None
+    settings: Settings, network: nn.Module, begun_with: CheckpointInfo | None
 ) -> Preprocess:
-    from_hub = config.model.pretrained and config.model.init_from is None
+    from_hub = settings.model.pretrained and settings.model.init_from is None
     return normalised_as(
-        _plain(config.preprocess),
+        settings.preprocess,
         None if begun_with is None else begun_with.preprocess,
         network.pretrained_cfg if from_hub else None,  # type: ignore[arg-type]
     )
 
 
-def _warn_of_leaks(config: DictConfig, digest: str, photos: Data) -> None:
+def _warn_of_leaks(settings: Settings, digest: str) -> None:
     """Name what this run learns from, if that may have learned the validation photos."""
-    for path in dict.fromkeys([config.model.init_from, *config.distill.teachers]):
-        ancestor = path and describe(Path(path))
-        if ancestor and may_have_learned(ancestor.provenance, digest, photos):
+    for path in dict.fromkeys([settings.model.init_from, *settings.distill.teachers]):
+        ancestor = path and describe(path)
+        if ancestor and may_have_learned(ancestor.provenance, digest, settings.data):
             say(
                 f"warning: {path} may have learned from photos that are held out now, which would "
                 "flatter validation; it was not trained with this data.split_seed and "
@@ -172,16 +171,16 @@ def _warn_of_leaks(config: DictConfig, digest: str, photos: Data) -> None:
 
 
 def _prepare(
-    config: DictConfig, module: BirdModule, data: BirdData, *, knows_species: bool
+    settings: Settings, module: BirdModule, data: BirdData, *, knows_species: bool
 ) -> None:
     """What a pretrained network may need before its first step, measured on the training photos."""
-    probe = Probe.model_validate(OmegaConf.to_container(config.probe))
+    probe = settings.probe
 
     def batches(views: int = 1) -> Iterator[Batch]:
         for images, labels in data.views(views):
             yield module.normalise(images), labels
 
-    if has_folded_batch_norm(module.network) and not config.optimizer.freeze_batch_norm:
+    if has_folded_batch_norm(module.network) and not settings.optimizer.freeze_batch_norm:
         say("measuring batch-norm statistics")
         restore_batch_norm(module.network, (images for images, _ in batches()))
     if probe.views:
@@ -193,9 +192,8 @@ def _prepare(
 
 
 def _distillation(
-    config: DictConfig, classes: tuple[str, ...], preprocess: Preprocess
+    settings: Distill, classes: tuple[str, ...], preprocess: Preprocess
 ) -> Distillation | None:
-    settings = Distill.model_validate(OmegaConf.to_container(config.distill))
     if not settings.teachers:
         return None
     teachers = [load_teacher(path, classes) for path in settings.teachers]
@@ -245,16 +243,15 @@ def _trainer(
         raise MisconfigurationException(str(error)) from error
 
 
-def _logger(config: DictConfig, folder: Path) -> list[Logger]:
-    settings: dict[str, Any] = _plain(config)
+def _logger(config: DictConfig, settings: Wandb, folder: Path) -> list[Logger]:
     loggers: list[Logger] = [CSVLogger(folder, name="", version="")]
-    if config.wandb.mode != "disabled":
+    if settings.mode != "disabled":
         wandb_logger = WandbLogger(
-            project=config.wandb.project,
+            project=settings.project,
             save_dir=folder,
-            mode=config.wandb.mode,
+            mode=settings.mode,
             log_model=False,
-            config=settings,
+            config=_plain(config),
         )
         loggers.append(wandb_logger)
     return loggers
@@ -292,10 +289,6 @@ def _provenance(
         config=settings,
         tracker_run=run_id,
     )
-
-
-def _optional_path(value: str | None) -> Path | None:
-    return None if value is None else Path(value)
 
 
 def _as_written(config: DictConfig) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -26,16 +27,38 @@ def test_species_are_found_by_any_of_their_names() -> None:
         Label(scientific_name="background"),
         Label(scientific_name="Troglodytes aedon"),
         Label(scientific_name="blue jay"),
-        Label(scientific_name="Bubo bubo", dataset_class="owl"),
+        Label(scientific_name="barred owl", dataset_class="Barred_Owl"),
     ]
 
     assert species_rows(known, [JAY, WREN, OWL]) == [2, 1, 3]
     assert species_rows(known[:2], [JAY, OWL]) == [None, None]
 
 
-def test_the_background_is_no_species() -> None:
-    background = Label(scientific_name="background")
-    assert species_rows([background], [background]) == [None]
+def test_a_folder_is_a_species_only_where_nothing_else_is_known() -> None:
+    def numbered(*names: str) -> list[Label]:
+        return [
+            Label(scientific_name=name, dataset_class=str(number))
+            for number, name in enumerate(names)
+        ]
+
+    known = numbered("Turdus merula", "Parus major", "Pica pica")
+
+    assert species_rows(known, numbered("Strix aluco", "Pica pica", "Tyto alba")) == [None, 2, None]
+    assert species_rows(known, [Label(scientific_name="2", dataset_class="2")]) == [2]
+    assert species_rows([Label(scientific_name="Wren", dataset_class="Wren")], [WREN]) == [0]
+
+
+def test_of_two_rows_of_one_name_the_one_at_the_same_place_is_taken() -> None:
+    twice = [
+        Label(scientific_name="Junco hyemalis", dataset_class="slate"),
+        Label(scientific_name="Junco hyemalis", dataset_class="oregon"),
+    ]
+    assert species_rows(twice, twice) == [0, 1]
+
+
+def test_the_background_is_found_by_its_folder() -> None:
+    background = Label(scientific_name="background", dataset_class="background")
+    assert species_rows([JAY, Label(scientific_name="background")], [background]) == [1]
 
 
 @pytest.fixture
@@ -48,7 +71,7 @@ def of_jay_and_wren(tmp_path: Path) -> tuple[Path, nn.Module]:
     return tmp_path / "jays.safetensors", network
 
 
-def begun(path: Path, *labels: Label) -> tuple[nn.Module, bool]:
+def begun(path: Path, *labels: Label) -> tuple[nn.Module, int]:
     network = create_network("test_resnet", len(labels))
     return network, load_weights(network, path, labels)
 
@@ -56,18 +79,18 @@ def begun(path: Path, *labels: Label) -> tuple[nn.Module, bool]:
 def test_of_the_same_species_the_classifier_is_loaded_as_it_is(of_jay_and_wren) -> None:
     path, source = of_jay_and_wren
 
-    network, knows = begun(path, JAY, WREN)
+    network, known = begun(path, JAY, WREN)
 
-    assert knows
+    assert known == 2
     assert torch.equal(network.fc.weight, source.fc.weight)
 
 
 def test_species_in_another_order_and_new_ones_keep_what_is_known(of_jay_and_wren) -> None:
     path, source = of_jay_and_wren
 
-    network, knows = begun(path, OWL, WREN, JAY)
+    network, known = begun(path, OWL, WREN, JAY)
 
-    assert knows
+    assert known == 2
     assert torch.equal(network.fc.weight[1:], source.fc.weight.flip(0))
     assert torch.equal(network.fc.bias[1:], source.fc.bias.flip(0))
     assert torch.allclose(network.fc.weight[0], source.fc.weight.mean(dim=0))
@@ -78,9 +101,9 @@ def test_a_classifier_that_knows_none_of_the_species_is_not_loaded(of_jay_and_wr
     path, source = of_jay_and_wren
     strangers = (OWL, Label(scientific_name="Bubo bubo"))
 
-    network, knows = begun(path, *strangers)
+    network, known = begun(path, *strangers)
 
-    assert not knows
+    assert known == 0
     assert network.fc.weight.shape == source.fc.weight.shape
     assert not torch.equal(network.fc.weight, source.fc.weight)
     assert torch.equal(network.conv1[0].weight, source.conv1[0].weight)
@@ -93,9 +116,40 @@ def test_a_list_says_what_other_weights_tell_apart(tmp_path: Path) -> None:
     names.write_text("background\nTroglodytes aedon (House Wren)\nCyanocitta cristata (Blue Jay)\n")
     network = create_network("test_resnet", 2)
 
-    assert load_weights(network, tmp_path / "weights.safetensors", (JAY, WREN), names)
+    assert load_weights(network, tmp_path / "weights.safetensors", (JAY, OWL), names) == 1
 
-    assert torch.equal(network.fc.weight, source.fc.weight[[2, 1]])
+    assert torch.equal(network.fc.weight[0], source.fc.weight[2])
+    assert torch.allclose(network.fc.weight[1], source.fc.weight.mean(dim=0))
+
+
+def test_of_weights_that_do_not_say_what_they_tell_apart_nothing_is_known(tmp_path: Path) -> None:
+    source = create_network("test_resnet", 2)
+    save_file(source.state_dict(), tmp_path / "weights.safetensors")
+    network = create_network("test_resnet", 2)
+
+    assert load_weights(network, tmp_path / "weights.safetensors", (JAY, WREN)) == 0
+
+    assert torch.equal(network.fc.weight, source.fc.weight)
+
+
+def test_a_network_of_two_classifiers_begins_with_what_both_know(tmp_path: Path) -> None:
+    def deit(*labels: Label) -> nn.Module:
+        made: nn.Module = timm.create_model(
+            "deit_tiny_distilled_patch16_224", num_classes=len(labels), img_size=32
+        )
+        return made
+
+    source = deit(JAY, WREN)
+    info = CheckpointInfo(
+        architecture="deit_tiny_distilled_patch16_224", labels=(JAY, WREN), preprocess=Preprocess()
+    )
+    save_checkpoint(tmp_path / "deit", source, info)
+    network = deit(WREN)
+
+    assert load_weights(network, tmp_path / "deit", (WREN,)) == 1
+
+    assert torch.equal(network.head.weight[0], source.head.weight[1])
+    assert torch.equal(network.head_dist.weight[0], source.head_dist.weight[1])
 
 
 def test_labels_that_are_not_those_of_the_weights_are_refused(
@@ -106,12 +160,19 @@ def test_labels_that_are_not_those_of_the_weights_are_refused(
     names = tmp_path / "labels.txt"
     names.write_text("Blue Jay\n")
 
-    with pytest.raises(CheckpointError, match=r"labels\.txt has 1 lines, fc\.\w+ of .* has 2 rows"):
+    with pytest.raises(CheckpointError, match=r"labels\.txt has 1 lines where fc\.\w+ of .* has 2"):
         load_weights(network, tmp_path / "weights.safetensors", (JAY, WREN), names)
-    with pytest.raises(CheckpointError, match="says itself what it tells apart"):
+    with pytest.raises(CheckpointError, match=r"says itself what it .* model\.init_labels=null"):
         load_weights(network, path, (JAY, WREN), names)
     with pytest.raises(CheckpointError, match=r"cannot read labels .*nowhere"):
         load_weights(network, tmp_path / "weights.safetensors", (JAY,), tmp_path / "nowhere")
+    names.write_text("Turdus merula_Blackbird\nParus major_Great Tit\n")
+    with pytest.raises(CheckpointError, match="has none of the 2 species, such as Cyanocitta"):
+        load_weights(network, tmp_path / "weights.safetensors", (JAY, WREN), names)
+    headless = {n: t for n, t in network.state_dict().items() if not n.startswith("fc.")}
+    save_file(headless, tmp_path / "headless.safetensors")
+    with pytest.raises(CheckpointError, match="has no classifier for"):
+        load_weights(network, tmp_path / "headless.safetensors", (JAY, WREN), names)
 
 
 @pytest.mark.real

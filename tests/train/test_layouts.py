@@ -27,6 +27,28 @@ def test_files_that_are_not_pictures_are_passed_over(tree: Path) -> None:
     assert len(read_dataset(tree).train) == 36
 
 
+def test_hidden_folders_and_files_are_passed_over(tree: Path) -> None:
+    for part in ("train", "test"):
+        photo = (tree / part / "Blue_Disc" / "00.jpg").read_bytes()
+        for name in (".ipynb_checkpoints/00.jpg", "Blue_Disc/._00.jpg"):
+            (tree / part / name).parent.mkdir(exist_ok=True)
+            (tree / part / name).write_bytes(photo)
+
+    dataset = read_dataset(tree)
+
+    assert dataset.classes == ("Blue_Disc", "Green_Square", "Red_Diamond")
+    assert (len(dataset.train), len(dataset.test)) == (36, 12)
+
+
+def test_a_class_folder_without_a_photo_is_an_error_that_names_it(tree: Path) -> None:
+    for name in ("Empty_Bird", "Listed_Bird"):
+        (tree / "train" / name).mkdir()
+    (tree / "train" / "Listed_Bird" / "list.txt").touch()
+
+    with pytest.raises(DataError, match=r"train has no photo in Empty_Bird, Listed_Bird; put "):
+        read_dataset(tree)
+
+
 def test_a_tree_needs_no_test_part(tree: Path) -> None:
     (tree / "test").rename(tree.parent / "elsewhere")
 
@@ -113,9 +135,18 @@ def test_the_seed_decides_the_validation_part(tree: Path) -> None:
     assert split_by_class(photos, 0.25, seed=3) != split_by_class(photos, 0.25, seed=4)
 
 
-def test_a_class_of_one_photo_cannot_be_split() -> None:
-    with pytest.raises(DataError, match="class 0 has 1 photos, too few"):
-        split_by_class((Photo(Path("only.jpg"), 0),), 0.1, seed=0)
+@pytest.mark.parametrize(
+    ("count", "fraction", "few"),
+    [(1, 0.25, "1 photo to learn from, too few to hold out 25%"), (3, 0.9, "3 photos to")],
+)
+def test_a_class_too_small_to_split_is_an_error_that_names_its_folder(
+    count: int, fraction: float, few: str
+) -> None:
+    photos = tuple(Photo(Path("train", "Rare_Bird", f"{number}.jpg"), 0) for number in range(count))
+
+    with pytest.raises(DataError, match=f"^train/Rare_Bird has {few}") as caught:
+        split_by_class(photos, fraction, seed=0)
+    assert str(caught.value).endswith("; add photos, or hold none out with data.val_fraction=0")
 
 
 def test_the_species_table_names_classes_and_others_keep_their_own_name(tmp_path: Path) -> None:
@@ -129,3 +160,81 @@ def test_the_species_table_names_classes_and_others_keep_their_own_name(tmp_path
 
     assert (anna.scientific_name, anna.ebird_code) == ("Calypte anna", "annhum")
     assert (dodo.scientific_name, dodo.dataset_class) == ("Dodo Bird", "Dodo_Bird")
+
+
+HEADS = "class,scientific_name,common_name,ebird_code"
+ANNA = "Anna_Hummingbird,Calypte anna,Anna's Hummingbird,annhum"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"\ufeff{HEADS}\n{ANNA}\n",
+        f"{HEADS}\r\n{ANNA}\r\n",
+        f"{HEADS}\n\n{ANNA}\n,,,\n",
+        f"{HEADS}\n{ANNA},\n",
+        f"{HEADS},family\n{ANNA}\n",
+    ],
+    ids=["byte-order-mark", "windows", "blank-lines", "last-comma", "family-left-out"],
+)
+def test_a_species_table_may_come_from_a_spreadsheet(tmp_path: Path, text: str) -> None:
+    (tmp_path / "species.csv").write_bytes(text.encode())
+
+    (anna,) = species_labels(("Anna_Hummingbird",), tmp_path / "species.csv")
+
+    assert (anna.scientific_name, anna.common_name) == ("Calypte anna", "Anna's Hummingbird")
+    assert (anna.ebird_code, anna.family) == ("annhum", None)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (b"", f"is empty; its first line must be {HEADS}"),
+        ("\ufeff\n".encode(), "is empty; "),
+        (HEADS.replace("class,", "").encode(), "line 1 lacks class; it must name the columns, "),
+        (HEADS.replace("scientific_name", "latin").encode(), "line 1 lacks scientific_name; "),
+        (b"class,scientific_name\n", "line 1 lacks common_name, ebird_code; "),
+        (HEADS.replace(",", ";").encode(), "line 1 lacks class, scientific_name, common_name, "),
+        (
+            f"{HEADS}\n{ANNA}\nMaui_Parrotbill,Pseudonestor xanthophrys,Kiw\u012bkiu".encode(
+                "utf-16"
+            ),
+            "line 1 is not in UTF-8; save the table as CSV in UTF-8",
+        ),
+        (f"{HEADS}\n{ANNA}\nH\xe9ron,,,".encode("latin-1"), "line 3 is not in UTF-8; "),
+        (
+            f"{HEADS}\n{ANNA}\nDodo,Raphus cucullatus\n".encode(),
+            "line 3 ends before common_name, ebird_code; empty cells need their commas too",
+        ),
+        (
+            f"{HEADS}\n{ANNA}\nDodo,Raphus,Dodo, the,dodo\n".encode(),
+            "line 3 has more cells than columns; put names with a comma in quotes",
+        ),
+        (f'{HEADS}\nDodo,"Raphus,,\n{ANNA}\n'.encode(), "line 3: unexpected end of data; close "),
+    ],
+    ids=[
+        "empty",
+        "blank",
+        "no-class",
+        "no-scientific-name",
+        "two-missing",
+        "semicolons",
+        "utf-16",
+        "latin-1",
+        "short-row",
+        "long-row",
+        "open-quote",
+    ],
+)
+def test_a_species_table_that_is_not_whole_is_an_error_that_says_where(
+    tmp_path: Path, table: bytes, message: str
+) -> None:
+    path = tmp_path / "species.csv"
+    path.write_bytes(table)
+
+    with pytest.raises(DataError) as caught:
+        species_labels(("Anna_Hummingbird",), path)
+
+    assert str(caught.value).startswith(f"species table {path}")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

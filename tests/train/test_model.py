@@ -38,8 +38,8 @@ def test_weights_are_loaded_all_but_a_classifier_of_another_size(weights: Path) 
     torch.manual_seed(1)
     source, other = create_network("test_resnet", 5), create_network("test_resnet", 7)
 
-    assert load_weights(source, weights)
-    assert not load_weights(other, weights)
+    load_weights(source, weights)
+    load_weights(other, weights)
 
     assert torch.equal(source.conv1[0].weight, other.conv1[0].weight)
     assert other(torch.zeros(1, 3, 64, 64)).shape == (1, 7)

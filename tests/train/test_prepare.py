@@ -2,9 +2,14 @@
 
 import errno
 import io
+import os
+import pty
 import shutil
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -75,7 +80,7 @@ def test_a_second_run_checks_the_folder_again(pack: Pack, out: Path) -> None:
 
     assert prepare_cub(archive, out) == first
     next((out / "CUB_200_2011" / "images").rglob("*.jpg")).unlink()
-    with pytest.raises(DataError, match=r"there already but not whole .* remove it"):
+    with pytest.raises(DataError, match=r"there already but not whole: .* remove it"):
         prepare_cub(archive, out)
 
 
@@ -140,6 +145,20 @@ def test_a_damaged_archive_leaves_nothing(pack: Pack, out: Path, damage: str, mo
     assert left_behind(out) == []
 
 
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w:bz2"])
+def test_an_archive_is_read_to_the_end_where_its_checksum_is(
+    pack: Pack, out: Path, mode: str
+) -> None:
+    archive = pack(mode=mode)
+    packed = bytearray(archive.read_bytes())
+    packed[-2] ^= 1
+    archive.write_bytes(packed)
+
+    with pytest.raises(DataError, match=r"is not a whole tar archive \(.*\); fetch the archive"):
+        prepare_cub(archive, out)
+    assert left_behind(out) == []
+
+
 def test_another_archive_is_not_taken_for_cub(tree: Path, tmp_path: Path, out: Path) -> None:
     with tarfile.open(tmp_path / "other.tar", "w") as tar:
         tar.add(tree, "shapes")
@@ -156,9 +175,10 @@ def first_photo(cub: Path) -> Path:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda cub: first_photo(cub).unlink(), "is listed in images.txt but is not there"),
-        (lambda cub: first_photo(cub).write_bytes(b""), "is empty"),
-        (lambda cub: first_photo(cub).write_text("no picture"), "is not a whole picture"),
+        (lambda cub: first_photo(cub).unlink(), "images.txt lists .*: no such file"),
+        (lambda cub: first_photo(cub).write_bytes(b""), "images.txt lists .*: empty file"),
+        (lambda cub: first_photo(cub).write_text("no picture"), "not a picture that can be read"),
+        (lambda cub: cut(first_photo(cub)), r"damaged picture \(image file is truncated"),
         (
             lambda cub: rewrite(cub / "bounding_boxes.txt", "1 60.0 30.0 40.0 20.0"),
             "is not inside",
@@ -167,7 +187,16 @@ def first_photo(cub: Path) -> Path:
         (lambda cub: rewrite(cub / "images.txt", "1 ../../secret.jpg"), "lies outside"),
         (lambda cub: (cub / "images.txt").write_text(""), "or another list"),
     ],
-    ids=["missing", "empty", "not-a-picture", "box-outside", "box-nan", "path-outside", "no-rows"],
+    ids=[
+        "missing",
+        "empty",
+        "not-a-picture",
+        "cut-short",
+        "box-outside",
+        "box-nan",
+        "path-outside",
+        "no-rows",
+    ],
 )
 def test_an_incomplete_archive_is_refused_and_leaves_nothing(
     cub: Path, pack: Pack, out: Path, spoil: Callable[[Path], object], message: str
@@ -176,6 +205,66 @@ def test_an_incomplete_archive_is_refused_and_leaves_nothing(
 
     with pytest.raises(DataError, match=message):
         prepare_cub(pack(), out)
+    assert left_behind(out) == []
+
+
+def cut(photo: Path) -> None:
+    """Leave the header, which says all but the pixels."""
+    photo.write_bytes(photo.read_bytes()[:-200])
+
+
+def test_a_damaged_photo_in_a_folder_is_named_and_the_way_on(cub: Path, out: Path) -> None:
+    cut(first_photo(cub))
+
+    with pytest.raises(DataError) as caught:
+        prepare_cub(cub, out)
+
+    message = str(caught.value)
+    assert message.startswith(f"{cub} is not the whole of CUB-200-2011: images.txt lists ")
+    assert f"{first_photo(cub)}: damaged picture (" in message
+    assert message.endswith("; give the archive, or a folder that is whole")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda cub: rewrite(cub / "image_class_labels.txt", "1 9"),
+            "CUB_200_2011: class '9' is missing from classes.txt",
+        ),
+        (
+            lambda cub: first_photo(cub).write_bytes(b""),
+            "images.txt lists CUB_200_2011/images/001.Blue_Disc/Blue_Disc_0000.jpg: empty file",
+        ),
+        (
+            lambda cub: (cub / "classes.txt").unlink(),
+            "cannot read CUB_200_2011/classes.txt: No such file or directory",
+        ),
+    ],
+    ids=["no-class", "empty-photo", "no-list"],
+)
+def test_what_is_wrong_in_an_archive_is_named_as_it_is_named_there(
+    cub: Path, pack: Pack, out: Path, spoil: Callable[[Path], object], message: str
+) -> None:
+    spoil(cub)
+    archive = pack()
+
+    with pytest.raises(DataError) as caught:
+        prepare_cub(archive, out)
+
+    told = str(caught.value)
+    assert told.startswith(f"{archive} is not whole: {message}; fetch the archive with `dvc pull`")
+
+
+def test_a_member_that_cannot_be_written_is_named_as_in_the_archive(pack: Pack, out: Path) -> None:
+    name = f"CUB_200_2011/{'x' * 300}"
+    archive = pack(member(name))
+
+    with pytest.raises(DataError) as caught:
+        prepare_cub(archive, out)
+
+    told = f"cannot unpack {archive} to {out}: {name}: File name too long; give another folder "
+    assert str(caught.value).startswith(told)
     assert left_behind(out) == []
 
 
@@ -243,3 +332,24 @@ def test_the_command_says_what_is_wrong_in_one_line(
     assert (code, out) == (1, "")
     assert err.startswith("birdedge: no archive at none.tgz; ")
     assert err.count("\n") == 1
+
+
+def test_a_terminal_sees_progress_and_a_pipe_the_folder(
+    pack: Pack, environment: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "birdedge", "data", "prepare", str(pack()), "--out", "photos"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path,
+        env=environment | {"TERM": "xterm-256color"},
+    )  # fmt: skip
+    os.close(theirs)
+    folder, _ = process.communicate(timeout=120)
+    shown = b""
+    with suppress(OSError):  # Linux's way to say that a terminal has closed.
+        while part := os.read(ours, 2**16):
+            shown += part
+    os.close(ours)
+
+    assert b"checking photos" in shown
+    assert folder == b"photos/CUB_200_2011\n"
