@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from ..runtime.default import DEFAULT_MODEL
 from ..runtime.errors import DataError
 from ..runtime.extras import needs_extra
+from ..runtime.threads import MAX_THREADS
 
 
 class _RunUnlessNamed(TyperGroup):
@@ -33,6 +34,13 @@ def _numbers(value: str | None) -> str | None:
     if min(numbers) < 1:
         raise typer.BadParameter("each must be at least 1")
     return ",".join(map(str, dict.fromkeys(numbers)))
+
+
+def _thread_numbers(value: str | None) -> str | None:
+    numbers = _numbers(value)
+    if numbers and max(map(int, numbers.split(","))) > MAX_THREADS:
+        raise typer.BadParameter(f"each may be at most {MAX_THREADS}")
+    return numbers
 
 
 @bench.callback()
@@ -72,7 +80,8 @@ def run(
     threads: Annotated[
         str | None,
         typer.Option(
-            callback=_numbers, help="Of one inference; as many as `classify` takes if not given."
+            callback=_thread_numbers,
+            help="Of one inference; as many as `classify` takes if not given.",
         ),
     ] = None,
     batch: Annotated[str, typer.Option(callback=_numbers, help="Pictures at once.")] = "1",

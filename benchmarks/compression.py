@@ -27,6 +27,7 @@ from ..runtime.backends import load_backend
 from ..runtime.bundle import ModelBundle, sha256
 from ..runtime.golden import draw_golden_inputs, model_input
 from ..runtime.machine import model_name
+from ..runtime.threads import MAX_THREADS
 from ..train.checkpoint import CheckpointInfo, load_checkpoint
 from ..train.model import network_of
 from .pareto import Point, plot_pareto
@@ -53,7 +54,7 @@ def main(
     checkpoint: Annotated[Path, typer.Argument(exists=True, help="The full network's.")],
     bundles: Annotated[list[Path], typer.Argument(exists=True, help="Made of it.")],
     out: Annotated[Path, typer.Option(help="Folder for table, JSON and plot.")],
-    threads: Annotated[int, typer.Option(min=1)] = 2,
+    threads: Annotated[int, typer.Option(min=1, max=MAX_THREADS)] = 2,
     rounds: Annotated[int, typer.Option(min=3)] = 30,
 ) -> None:
     """Measure all targets side by side and write what came out."""

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from .errors import BundleError
 from .manifest import FileEntry, Manifest
+from .texts import what_is_wrong
 
 MANIFEST = "manifest.json"
 _MAX_MANIFEST_BYTES = 16 * 2**20
@@ -80,9 +81,7 @@ def read_manifest(path: Path) -> Manifest:
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BundleError(f"{path}: {place}: {first['msg']}") from error
+        raise BundleError(f"{path}: {what_is_wrong(error)}") from error
 
 
 def check_file(path: Path, entry: FileEntry) -> None:

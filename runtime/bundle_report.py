@@ -36,7 +36,7 @@ def print_info(bundle: ModelBundle) -> None:
     for title in ("Target", "MB", "Top-1", "95 % interval", "Photos"):
         table.add_column(title, justify="left" if title == "Target" else "right")
     for name, target in manifest.targets.items():
-        table.add_row(name, *_figures(target))
+        table.add_row(escape(name), *_figures(target))
     console.print(table)
 
 
@@ -109,14 +109,14 @@ def verify_targets(bundle: ModelBundle, threads: int) -> bool:
         try:
             test = self_test(bundle, name, threads)
         except MissingExtraError as error:
-            table.add_row(name, f"[yellow]passed over[/] ({escape(str(error))})", "", "")
+            table.add_row(escape(name), f"[yellow]passed over[/] ({escape(str(error))})", "", "")
             continue
         except BackendError as error:
             failed += 1
-            table.add_row(name, f"[red]failed[/] ({escape(str(error))})", "", "")
+            table.add_row(escape(name), f"[red]failed[/] ({escape(str(error))})", "", "")
             continue
         passed, failed = passed + test.passed, failed + (not test.passed)
         word = "[green]passed[/]" if test.passed else "[red]failed[/]"
-        table.add_row(name, word, f"{test.largest_difference:.4f}", f"{test.tolerance:.4f}")
+        table.add_row(escape(name), word, f"{test.largest_difference:.4f}", f"{test.tolerance:.4f}")
     Console().print(table)
     return passed > 0 and failed == 0

@@ -13,6 +13,7 @@ from .bundle import ModelBundle
 from .errors import BackendError, BundleError
 from .golden import model_input
 from .predictions import Prediction, predict, softmax
+from .threads import check_threads
 
 Weights = Callable[[datetime], NDArray[np.float32]]
 """How common each species is at a time, ``[classes]``, from 0 to 1."""
@@ -37,7 +38,7 @@ class Classifier:
 
     Raises:
         BundleError: the bundle has no such target.
-        BackendError: the engine could not load the model.
+        BackendError: the engine could not load the model, or the threads are too many.
         MissingExtraError: the engine is not installed.
     """
 
@@ -50,6 +51,7 @@ class Classifier:
         weights: Weights | None = None,
     ) -> None:
         threads = threads or default_threads()
+        check_threads(threads)
         manifest = bundle.manifest
         self.bundle = bundle
         self.target = _fastest(bundle, threads) if target == "auto" else target

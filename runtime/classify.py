@@ -133,7 +133,7 @@ def _results(
         find = options.find_regions
         pictures = from_frames(frames) if find is None else pictures_of(frames, find)
         return classify_live(pictures, classifier, keep_images=keep), None
-    pictures = islice(gather(sources, options.seconds), options.frames)
+    pictures = islice(gather(sources, options.seconds, options.sources), options.frames)
     if any(is_live(source) for source in sources):
         return classify_live(pictures, classifier, keep_images=keep), None
     if endless:

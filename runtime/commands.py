@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .stopping import INTERRUPTED
+from .threads import MAX_THREADS
 
 if TYPE_CHECKING:
     from .regions import FindRegions
@@ -53,6 +54,7 @@ def classify_command(
             "--threads",
             envvar="BIRDEDGE_THREADS",
             min=1,
+            max=MAX_THREADS,
             help="Threads per inference; as many as cores, up to 4, if not given.",
         ),
     ] = None,
@@ -180,6 +182,9 @@ def classify_command(
     """
     from .gather import is_live
 
+    if sources and "" in sources:
+        # As of an unset variable; to the file system it would be the current folder.
+        raise typer.BadParameter("an empty name is no source", param_hint="SOURCE")
     if not sources and camera is None:
         # Of a service: on the command line all would see the password in an address.
         camera = os.environ.get("BIRDEDGE_CAMERA")

@@ -1,6 +1,6 @@
 """SOURCE arguments to pictures: what kind each one is, and how many it holds."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Container, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,7 +9,9 @@ from .errors import SourceError
 from .sources import Picture, exists, from_frames, is_url, unreadable, without_credentials
 from .sources.ahead import read_ahead
 from .sources.images import (
+    SPECIAL,
     files_by_glob,
+    is_special,
     picture_at,
     picture_file,
     picture_on_stdin,
@@ -27,7 +29,9 @@ def expand(specs: list[str]) -> list[str]:
     return [file for spec in specs for file in (files_by_glob(spec) if _is_glob(spec) else [spec])]
 
 
-def gather(specs: list[str], seconds: float | None = None) -> Generator[Picture, None, None]:
+def gather(
+    specs: list[str], seconds: float | None = None, named: Container[str] | None = None
+) -> Generator[Picture, None, None]:
     """All pictures of all sources, in order, opened one after another.
 
     A source that cannot be opened, or holds no pictures, is one picture that cannot be read: it is
@@ -36,10 +40,13 @@ def gather(specs: list[str], seconds: float | None = None) -> Generator[Picture,
     Args:
         specs: files, folders, videos, addresses, or ``-`` for standard input.
         seconds: after which a live source has no more.
+        named: those that somebody named, and no glob; all if not given. Only they may be pipes.
     """
     for spec in specs:
         name = without_credentials(spec)
         try:
+            if named is not None and spec not in named and is_special(Path(spec)):
+                raise SourceError(f"{spec}: {SPECIAL}")
             yield from _pictures(spec, seconds)
         except SourceError as error:
             yield unreadable(name, str(error))

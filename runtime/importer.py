@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from .backends import default_threads, load_backend
 from .bundle import describe_file, new_bundle, write_manifest
@@ -16,6 +17,7 @@ from .golden import draw_golden_inputs, model_input, write_golden
 from .labels import read_labels
 from .manifest import FileEntry, Manifest, Target
 from .preprocess import Preprocess
+from .texts import what_is_wrong
 
 _NO_FILE = FileEntry(name="none", sha256="0" * 64, bytes=0)
 
@@ -63,8 +65,8 @@ def import_model(
         overwrite: replace an existing bundle.
 
     Raises:
-        BundleError: labels and outputs differ in number, the model gives NaN, or its input is not
-            one RGB picture.
+        BundleError: labels and outputs differ in number, the model gives NaN, its input is not
+            one RGB picture, or its name or licence cannot be printed.
         BackendError: the engine cannot load the model.
         MissingExtraError: the engine is not installed.
     """
@@ -100,16 +102,19 @@ def import_model(
             }
         )
         golden = write_golden(draft, inputs, {target_name: given})
-        manifest = Manifest(
-            id=name or model.stem,
-            created=datetime.now(UTC),
-            labels=tuple(names),
-            preprocess=preprocess,
-            targets={target_name: target},
-            golden=describe_file(golden),
-            license=license_,
-            provenance={"imported_from": model.name},
-        )
+        try:
+            manifest = Manifest(
+                id=name or model.stem,
+                created=datetime.now(UTC),
+                labels=tuple(names),
+                preprocess=preprocess,
+                targets={target_name: target},
+                golden=describe_file(golden),
+                license=license_,
+                provenance={"imported_from": model.name},
+            )
+        except ValidationError as error:
+            raise BundleError(f"cannot describe {model}: {what_is_wrong(error)}") from error
         write_manifest(draft, manifest)
     return out
 

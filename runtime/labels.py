@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .errors import BundleError
+from .texts import Text, what_is_wrong
 
 BACKGROUND = "background"
 """The class that stands for "no bird", by the convention of the iNaturalist bird models."""
@@ -26,11 +27,11 @@ class Label(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    scientific_name: str
-    common_name: str = ""
-    ebird_code: str | None = None
-    dataset_class: str | None = None
-    family: str | None = None
+    scientific_name: Text
+    common_name: Text = ""
+    ebird_code: Text | None = None
+    dataset_class: Text | None = None
+    family: Text | None = None
 
     @property
     def name(self) -> str:
@@ -49,7 +50,11 @@ class Label(BaseModel):
 
     @classmethod
     def parse(cls, line: str) -> "Label":
-        """Read ``Scientific name (Common name)``; a line without brackets is one name alone."""
+        """Read ``Scientific name (Common name)``; a line without brackets is one name alone.
+
+        Raises:
+            ValidationError: it cannot be printed; see `Text`.
+        """
         line = line.strip()
         match = _SCIENTIFIC_AND_COMMON.match(line)
         if match:
@@ -69,7 +74,8 @@ def read_labels(path: Path) -> list[Label]:
     """Read a labels file: one ``Scientific name (Common name)`` a line, in class order.
 
     Raises:
-        BundleError: the file is missing, not text, empty, or has a blank line inside.
+        BundleError: the file is missing, not text, empty, has a blank line inside, or one that
+            cannot be printed.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -80,7 +86,12 @@ def read_labels(path: Path) -> list[Label]:
     lines = text.rstrip().splitlines()
     if not lines:
         raise BundleError(f"labels {path} is empty; it needs one species a line")
+    labels = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             raise BundleError(f"labels {path}, line {number} is blank; class numbers would shift")
-    return [Label.parse(line) for line in lines]
+        try:
+            labels.append(Label.parse(line))
+        except ValidationError as error:
+            raise BundleError(f"labels {path}, line {number}: {what_is_wrong(error)}") from error
+    return labels

@@ -23,14 +23,14 @@ def load_classifier(
         model: the bundle's folder; the one inside birdedge if not given.
         labels: a file of names to show instead of the bundle's own.
         target: one of its targets, or ``auto`` for the fastest on this machine.
-        threads: threads per inference.
+        threads: threads per inference; see `Classifier`.
         threshold: instead of the bundle's own unknown threshold.
         species: a list of what occurs; see `read_occurrence`.
 
     Raises:
         OccurrenceError: the list of species is of no use.
         BundleError: the bundle is damaged, or the labels are not as many as its classes.
-        BackendError: no engine here can run it.
+        BackendError: no engine here can run it, or the threads are too many.
     """
     bundle = ModelBundle.load(Path(model))
     if labels is not None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from .labels import Label
 from .preprocess import Preprocess
+from .texts import Text
 
 SCHEMA_VERSION = 1
 
@@ -40,7 +41,7 @@ class Accuracy(_Part):
     high: float
     samples: int
     expected_calibration_error: float | None = None
-    data: str = ""
+    data: Text = ""
 
 
 class Target(_Part):
@@ -57,7 +58,7 @@ class Target(_Part):
         accuracy: as measured through the device's own preprocessing.
     """
 
-    engine: str
+    engine: Text
     files: tuple[FileEntry, ...] = Field(min_length=1)
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     dtype: Literal["float32", "uint8"] = "float32"
@@ -80,7 +81,7 @@ class OpenSet(_Part):
     score: Literal["energy", "max_logit"]
     threshold: float = Field(allow_inf_nan=False)
     rejected: float = Field(ge=0, le=1)
-    data: str = ""
+    data: Text = ""
 
 
 class Manifest(_Part):
@@ -104,18 +105,18 @@ class Manifest(_Part):
     """
 
     schema_version: int = SCHEMA_VERSION
-    id: str = Field(min_length=1)
+    id: Text = Field(min_length=1)
     created: datetime
     labels: tuple[Label, ...] = Field(min_length=1)
     preprocess: Preprocess
-    targets: dict[str, Target] = Field(min_length=1)
+    targets: dict[Text, Target] = Field(min_length=1)
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     unknown_threshold: float = Field(default=0.0, ge=0, le=1)
     open_set: OpenSet | None = None
     golden: FileEntry
     classifier: FileEntry | None = None
     documents: tuple[FileEntry, ...] = ()
-    license: str = ""
+    license: Text = ""
     provenance: dict[str, Any] = {}
 
     @field_validator("schema_version")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .default import default_models, model_in_use
+from .telling import say
+from .threads import MAX_THREADS
 
 if TYPE_CHECKING:
     from .installed import Installed
@@ -73,6 +75,14 @@ def import_command(
         first = error.errors()[0]
         hint = "--" + str(first["loc"][0]).replace("_", "-")
         raise typer.BadParameter(str(first["msg"]), param_hint=hint) from error
+    for hint, values in {"--mean": preprocess.mean, "--std": preprocess.std}.items():
+        wrong = [value for value in values if not 0 <= value <= 1]
+        if wrong:
+            raise typer.BadParameter(
+                f"{wrong[0]:g} is not from 0 to 1; divide by 255 what is meant for pixels from 0 "
+                "to 255",
+                param_hint=hint,
+            )
     folder = import_model(
         model,
         labels,
@@ -107,7 +117,7 @@ def list_command(
     found = find_bundles([*installed.places(), *(folders or [Path()])])
     ok = print_bundles(found, as_json, installed.current().folder.resolve())
     for blocked in installed.state().blocked.values():
-        typer.echo(f"birdedge: {blocked.model} is blocked: {blocked.reason}", err=True)
+        say(f"{blocked.model} is blocked: {blocked.reason}")
     raise typer.Exit(0 if ok else 1)
 
 
@@ -186,7 +196,7 @@ def info(
 @models.command()
 def verify(
     model: Annotated[Path | None, typer.Argument(metavar="[BUNDLE]", help=_MODEL_HELP)] = None,
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=MAX_THREADS)] = 1,
 ) -> None:
     """Check every file, and run each target's self-test on this machine.
 

@@ -70,7 +70,7 @@ class VisitLines:
         prediction = visit.prediction
         line = (
             f"{self._when(visit)}  {visit.seconds:5.1f} s  {prediction.probability:6.1%}  "
-            f"{one_line(prediction.name)}"
+            f"{prediction.name}"
         )
         if others := _others(prediction, self._top_k):
             line += f"  ({others})"

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import ValidationError
+
 from ..runtime.errors import DataError
 from ..runtime.labels import Label
+from ..runtime.texts import what_is_wrong
 
 T = TypeVar("T")
 
@@ -199,7 +202,14 @@ def species_labels(classes: tuple[str, ...], table: Path | None) -> list[Label]:
             row.
     """
     rows = {} if table is None else _read_species(table)
-    return [_label(name, rows.get(name)) for name in classes]
+    labels = []
+    for name in classes:
+        try:
+            labels.append(_label(name, rows.get(name)))
+        except ValidationError as error:
+            where = f"class {name!r}" if table is None else f"class {name!r} or {table}"
+            raise DataError(f"{where}: {what_is_wrong(error)}") from error
+    return labels
 
 
 def _read_species(table: Path) -> dict[str, dict[str, str]]:

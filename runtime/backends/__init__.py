@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .. import plugins
 from ..errors import BackendError
 from ..manifest import Target
+from ..threads import check_threads
 
 GROUP = "birdedge.backends"
 
@@ -68,9 +69,11 @@ def load_backend(files: tuple[Path, ...], target: Target, threads: int) -> Backe
     """Load a target's model into its engine.
 
     Raises:
-        BackendError: no such engine is known, or it could not load the model.
+        BackendError: no such engine is known, it could not load the model, or the threads are too
+            many.
         MissingExtraError: the engine's package is not installed.
     """
+    check_threads(threads)
     point = plugins.find(GROUP, target.engine)
     if point is None:
         known = ", ".join(plugins.names(GROUP))

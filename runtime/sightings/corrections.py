@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from difflib import get_close_matches
 
+from pydantic import ValidationError
+
 from ..errors import StoreError
 from ..labels import Label, names_of
+from ..texts import what_is_wrong
 from . import Correction
 
 _BINOMIAL = re.compile(r"[A-Z][a-z-]+ [a-z-]+( sp\.)?|[A-Z][a-z]+ sp\.")
@@ -29,7 +32,10 @@ def correction_of(species: str | None, labels: Sequence[Label], now: datetime) -
     known = {name: label for label in labels for name in names_of(label)}
     label = known.get(species.strip().lower())
     if label is None:
-        label = Label.parse(species)
+        try:
+            label = Label.parse(species)
+        except ValidationError as error:
+            raise StoreError(f"{species!r}: {what_is_wrong(error)}") from error
         if not _BINOMIAL.fullmatch(label.scientific_name):
             near = get_close_matches(species.lower(), known, n=3)
             names = [known[name].name for name in near]

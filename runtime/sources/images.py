@@ -2,6 +2,7 @@
 
 import glob
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -19,6 +20,8 @@ PICTURE_SUFFIXES = frozenset(
 _DOWNLOAD_SECONDS = 30.0
 _STDIN_BYTES = 64 * 2**20
 
+SPECIAL = "a pipe, socket or device, which is read only where it is named itself"
+
 
 def pictures_in_folder(folder: Path) -> Iterator[Picture]:
     """Every picture file below a folder, by name; a folder that may not be read is reported.
@@ -34,7 +37,7 @@ def pictures_in_folder(folder: Path) -> Iterator[Picture]:
         for name in sorted(files):
             if Path(name).suffix.lower() in PICTURE_SUFFIXES:
                 found = True
-                yield picture_file(Path(place, name))
+                yield _found_file(Path(place, name))
     found = found or bool(closed)
     yield from _refused(closed)
     if not found:
@@ -58,8 +61,27 @@ def files_by_glob(pattern: str) -> list[str]:
 
 
 def picture_file(path: Path) -> Picture:
-    """One picture file, not opened yet."""
+    """One picture file that somebody named, not opened yet; it may be a pipe."""
     return Picture(str(path), partial(read_image, path))
+
+
+def is_special(path: Path) -> bool:
+    """Whether it is a pipe, a socket or a device: reading it may wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # reading it says why
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _found_file(path: Path) -> Picture:
+    return Picture(str(path), partial(_read_found, path))
+
+
+def _read_found(path: Path) -> Image.Image:
+    if is_special(path):
+        raise ImageError(f"{path}: {SPECIAL}")
+    return read_image(path)
 
 
 def picture_on_stdin() -> Picture:

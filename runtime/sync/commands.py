@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..default import default_models
+from ..errors import one_line
 from ..stopping import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def sync_command(
 
         typer.echo(json.dumps(vars(outcome)))
     else:
-        typer.echo(outcome.detail)
+        typer.echo(one_line(outcome.detail))
     if report:
         from .heartbeat import heartbeat, send
 

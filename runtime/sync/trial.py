@@ -21,6 +21,7 @@ from ..bundle import ModelBundle
 from ..classifier import Classifier
 from ..errors import BackendError, BirdedgeError, MissingExtraError, SyncError
 from ..golden import draw_golden_inputs, self_test
+from ..threads import MAX_THREADS
 from .release import Budget
 
 _LIMIT_SECONDS = 300.0
@@ -138,10 +139,11 @@ def _measure(folder: Path, in_use: Path) -> Measured:
 
 def _as_in_service() -> tuple[str, int]:
     """Target and threads of `birdedge classify`, whose settings the service of sync reads too."""
-    threads = os.environ.get("BIRDEDGE_THREADS", "")
+    given = os.environ.get("BIRDEDGE_THREADS", "")
+    threads = int(given) if given.isdecimal() else 0
     return (
         os.environ.get("BIRDEDGE_TARGET") or "auto",
-        int(threads) if threads.isdecimal() and int(threads) else default_threads(),
+        threads if 1 <= threads <= MAX_THREADS else default_threads(),
     )
 
 

@@ -156,6 +156,7 @@ def test_ctrl_c_keeps_the_finished_rounds(
     [
         (["--threads", "one"], 2, "'one' is no list of numbers, such as 1,2"),
         (["--batch", "0"], 2, "each must be at least 1"),
+        (["--threads", "1,257"], 2, "each may be at most 256"),
         (["--latency-ms", "5"], 2, "it is about --recommend"),
         (["--max-drop", "1"], 2, "it is about --recommend"),
         (["--not-birds", "nowhere"], 2, "it is about photos; give --data"),

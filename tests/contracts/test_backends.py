@@ -202,6 +202,11 @@ def test_a_model_without_features_says_so(backend: Backend, batch: NDArray[np.fl
         backend.infer_with_features(batch)
 
 
+def test_too_many_threads_are_refused_before_an_engine_starts_them(case: Case) -> None:
+    with pytest.raises(BackendError, match="257 threads"):
+        load_backend(case.files, case.target, threads=257)
+
+
 def test_unknown_engine_is_named_with_the_known_ones() -> None:
     entry = FileEntry(name="m", sha256="0" * 64, bytes=0)
     target = Target(engine="abacus", files=(entry,), golden_tolerance=1)

@@ -84,6 +84,22 @@ def test_a_manifest_that_is_none_is_refused(copy: Path, content: bytes) -> None:
         ModelBundle.load(copy)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "garden\x1b[2J"),
+        ("license", "free\nbirdedge: all is well"),
+        ("labels", [{"scientific_name": "Parus major", "family": "Paridae (tit\x9b2J)"}]),
+        ("targets", {"onnx\x07": {}}),
+    ],
+)
+def test_text_that_a_terminal_would_obey_is_refused(copy: Path, field: str, value: Any) -> None:
+    change(copy, **{field: value})
+
+    with pytest.raises(BundleError, match=rf"manifest\.json: {field}.*U\+.* cannot be printed"):
+        ModelBundle.load(copy)
+
+
 def test_an_endless_manifest_is_not_read(copy: Path) -> None:
     with (copy / MANIFEST).open("wb") as file:
         file.truncate(17 * 2**20)

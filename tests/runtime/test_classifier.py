@@ -7,10 +7,12 @@ import pytest
 from colours import BLUE, GREEN, NAMES, RED
 from PIL import Image
 
+import birdedge
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.errors import BackendError, BundleError
 from birdedge.runtime.predictions import softmax
+from birdedge.runtime.threads import MAX_THREADS
 
 
 def picture(color: str) -> Image.Image:
@@ -93,6 +95,15 @@ def test_logits_that_are_not_numbers_are_never_a_prediction(
 def test_a_target_that_the_bundle_lacks_is_answered_with_those_it_has(bundle: ModelBundle) -> None:
     with pytest.raises(BundleError, match="onnx-fp32"):
         Classifier(bundle, "tflite-int8")
+
+
+@pytest.mark.parametrize("threads", [-1, MAX_THREADS + 1])
+@pytest.mark.parametrize("target", ["auto", "onnx-fp32"])
+def test_no_more_threads_are_started_than_any_machine_has_use_for(
+    bundle: ModelBundle, target: str, threads: int
+) -> None:
+    with pytest.raises(BackendError, match=f"^{threads} threads: give at least 1, at most 256"):
+        birdedge.load(bundle.folder, target=target, threads=threads)
 
 
 def test_softmax_does_not_overflow() -> None:

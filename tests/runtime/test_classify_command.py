@@ -108,6 +108,7 @@ def test_pictures_of_no_use_are_one_line_each(
     ("arguments", "hint"),
     [
         ([], "SOURCE"),
+        (["a.jpg", ""], "an empty name"),
         (["a.jpg", "--camera", "0"], "--camera"),
         (["rtsp://garden/live", "--camera", "0"], "--camera"),
         (["--camera", "garden"], "names no camera"),
@@ -122,6 +123,7 @@ def test_pictures_of_no_use_are_one_line_each(
         (["--camera", "0", "--roi", "0,0,1,1", "--whole-frame"], "--roi"),
         (["a.jpg", "--threshold", "2"], "--threshold"),
         (["a.jpg", "--top-k", "0"], "--top-k"),
+        (["a.jpg", "--threads", "257"], "equal to 256"),
         (["a.jpg", "--frames", "many"], "--frames"),
         (["a.jpg", "--treshold", "0.5"], "--threshold"),
     ],
@@ -183,6 +185,12 @@ def test_environment_variables_set_what_options_would(
 
     assert json.loads(done.stdout)["prediction"] == "unknown"
     assert json.loads(over.stdout)["prediction"] == "Cardinalis cardinalis (Northern Cardinal)"
+
+
+def test_too_many_threads_are_wrong_in_the_environment_too(birdedge: Birdedge) -> None:
+    done = birdedge("classify", "a.jpg", env={"BIRDEDGE_THREADS": "257"})
+
+    assert done.returncode == 2 and "BIRDEDGE_THREADS" in done.stderr
 
 
 def test_standard_input_is_a_picture(birdedge: Birdedge, model: Path, draw: Draw) -> None:

@@ -1,6 +1,7 @@
 """What is odd about one stream, picture or bundle costs `birdedge classify` nothing else."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,36 @@ def test_closed_standard_streams_cost_no_result(
     assert done.returncode == 1
 
 
+def test_a_pipe_in_a_folder_is_named_and_the_next_picture_classified(
+    birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
+) -> None:
+    draw("f/b.png", RED)
+    for name in ("a.png", "c.mp4"):
+        os.mkfifo(tmp_path / "f" / name)
+
+    done = birdedge("classify", "f", "f/*", "--model", model, "--json")
+
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(Path(line["filepath"]).name, "error" in line) for line in lines] == [
+        ("a.png", True), ("b.png", False), ("a.png", True), ("b.png", False), ("c.mp4", True),
+    ]  # fmt: skip
+    assert all("a pipe, socket or device" in line["error"] for line in lines if "error" in line)
+    assert done.returncode == 1
+
+
+def test_a_pipe_that_is_named_itself_is_read(
+    model: Path, draw: Draw, environment: dict[str, str]
+) -> None:
+    classify = f"{sys.executable} -m birdedge classify <(cat {draw('red.png', RED)})"
+
+    done = subprocess.run(
+        ["bash", "-c", f"{classify} --model {model} --json"],
+        capture_output=True, env=environment, timeout=120, check=True,
+    )  # fmt: skip
+
+    assert json.loads(done.stdout)["prediction"] == "Cardinalis cardinalis (Northern Cardinal)"
+
+
 def test_a_picture_too_wide_for_a_jpeg_is_named_and_the_next_one_saved(
     birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
 ) -> None:
@@ -72,6 +103,14 @@ def test_a_bundles_own_words_are_shown_as_they_are(birdedge: Birdedge, model: Pa
 
     assert "see [/LICENSE] and [1]" in done.stdout
     assert done.returncode == 0
+
+
+def test_a_targets_name_is_shown_as_it_is(birdedge: Birdedge, model: Path) -> None:
+    manifest = json.loads((model / "manifest.json").read_text())
+    manifest["targets"] = {"[/red]": manifest["targets"]["onnx-fp32"]}
+    (model / "manifest.json").write_text(json.dumps(manifest))
+
+    assert "[/red]" in birdedge("models", "info", model).stdout
 
 
 def test_a_name_with_line_breaks_stays_on_one_line(birdedge: Birdedge, model: Path) -> None:

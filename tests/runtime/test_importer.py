@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.errors import BackendError, BundleError
 from birdedge.runtime.golden import self_test
 from birdedge.runtime.importer import import_model
+from birdedge.runtime.models_commands import models
 from birdedge.runtime.pipeline import classify_pictures
 from birdedge.runtime.preprocess import Preprocess
 from birdedge.runtime.sources.images import picture_file
@@ -90,6 +92,56 @@ def test_too_few_labels_are_counted(network: Network, labels: Path, tmp_path: Pa
         import_model(network(tmp_path / "colours.onnx"), labels, tmp_path / "out")
 
     assert not (tmp_path / "out").exists()
+
+
+def test_a_licence_that_cannot_be_printed_is_refused(
+    network: Network, labels: Path, tmp_path: Path
+) -> None:
+    model = network(tmp_path / "colours.onnx")
+
+    with pytest.raises(BundleError, match=r"colours\.onnx: license: .*U\+000A in it"):
+        import_model(model, labels, tmp_path / "out", license_="MIT\nfree")
+
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--mean", (123.675, 116.28, 103.53)),
+        ("--mean", (-0.5, 0.5, 0.5)),
+        ("--std", (58.395, 57.12, 57.375)),
+    ],
+)
+def test_what_is_meant_for_pixels_to_255_is_wrong_usage(
+    network: Network, labels: Path, tmp_path: Path, option: str, value: tuple[float, ...]
+) -> None:
+    model, out = network(tmp_path / "colours.onnx"), tmp_path / "out"
+    given = ["import", str(model), "--labels", str(labels), "--out", str(out)]
+
+    done = CliRunner().invoke(models, [*given, option, *map(str, value)])
+
+    assert done.exit_code == 2
+    assert f"{option}: {value[0]:g} is not from 0 to 1; divide by 255" in done.stderr
+    assert not out.exists()
+
+
+def test_means_of_pixels_as_they_are_can_be_said(
+    network: Network, labels: Path, tmp_path: Path
+) -> None:
+    model, out = network(tmp_path / "colours.onnx"), tmp_path / "out"
+    given = ["import", str(model), "--labels", str(labels), "--out", str(out)]
+    # Caffe's: blue first, less the mean, and not scaled.
+    mean, std = [str(value / 255) for value in (103.939, 116.779, 123.68)], [str(1 / 255)] * 3
+
+    done = CliRunner().invoke(
+        models, [*given, "--color-order", "BGR", "--mean", *mean, "--std", *std]
+    )
+
+    assert done.exit_code == 0
+    preprocess = ModelBundle.load(out).manifest.preprocess
+    white = preprocess.normalise(np.full((1, 1, 1, 3), 255, dtype=np.uint8))
+    assert white[0, 0, 0] == pytest.approx([151.061, 138.221, 131.32], abs=1e-3)
 
 
 def test_damaged_weights_are_refused(network: Network, labels: Path, tmp_path: Path) -> None:

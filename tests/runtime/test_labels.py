@@ -54,6 +54,23 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "Große Kohlmeise",
+        "Cerceta colorada (ñ) ♂",
+        "オオルリ\u3000雄",
+        "Merle\u00a0noir",
+        "چرخ\u200cریسک بزرگ",
+    ],
+)
+def test_letters_and_spaces_of_any_script_are_kept(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text(f"Parus major ({name})\n", encoding="utf-8")
+
+    assert [label.common_name for label in read_labels(path)] == [name]
+
+
+@pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"", "is empty"),
@@ -61,6 +78,9 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
         (b"Parus major\n\nSitta europaea\n", "line 2 is blank"),
         (b"\nParus major\n", "line 1 is blank"),
         (b"\xff\xfe\x00binary", "is not a UTF-8 text file"),
+        (b"Parus major\nPica \x1b[2Jpica\n", r"line 2: scientific_name: .*U\+001B in it"),
+        (b"Parus major (Great\tTit)\n", r"line 1: common_name: .*U\+0009 in it"),
+        ("Parus major (Great \u202etiT)\n".encode(), r"U\+202E in it cannot be printed"),
     ],
 )
 def test_a_file_that_would_shift_classes_is_refused(

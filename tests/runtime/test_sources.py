@@ -27,7 +27,11 @@ Answer = Callable[[bytes], bytes]
 
 @pytest.fixture
 def pictures() -> Callable[..., list[Picture]]:
-    return lambda *specs: list(gather(expand([str(spec) for spec in specs])))
+    def given(*specs: object) -> list[Picture]:
+        named = [str(spec) for spec in specs]
+        return list(gather(expand(named), named=named))
+
+    return given
 
 
 def png() -> bytes:

@@ -238,3 +238,8 @@ def test_a_species_table_that_is_not_whole_is_an_error_that_says_where(
     assert str(caught.value).startswith(f"species table {path}")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_class_that_cannot_be_printed_is_an_error_that_names_it() -> None:
+    with pytest.raises(DataError, match=r"class 'Jay\\x1b\[5m': .* cannot be printed"):
+        species_labels(("Wren", "Jay\x1b[5m"), None)

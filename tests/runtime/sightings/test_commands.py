@@ -129,6 +129,7 @@ def test_relabel_keeps_what_the_model_said_beside_it(sightings: Sightings) -> No
         (["relabel", "2222"], 2, "give a SPECIES"),
         (["relabel", "2222", "jay", "--no-bird"], 2, "give a SPECIES"),
         (["relabel", "2222", "bleu jay"], 1, "did you mean Blue Jay?"),
+        (["relabel", "2222", "Pica pica (\x1b[2J)"], 1, "cannot be printed"),
         (["relabel", "2222", "'; DROP TABLE sightings"], 1, "name another bird in full"),
         (["export", "--format", "xml"], 1, "there are camtrap-dp, csv, ebird, json"),
         (["export", "--format", "ebird"], 1, "--country"),

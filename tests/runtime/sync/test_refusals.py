@@ -64,6 +64,15 @@ def test_a_model_is_tried_as_the_service_runs_it(
         device.sync()
 
 
+def test_a_setting_that_is_wrong_is_not_held_against_a_model(
+    publisher: Publisher, device: Device, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.publish(version("garden-1"))
+    monkeypatch.setenv("BIRDEDGE_THREADS", "257")
+
+    assert device.sync().state == "updated"
+
+
 @pytest.mark.parametrize(
     ("budget", "told"),
     [
