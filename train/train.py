@@ -62,6 +62,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
     Raises:
         DataError: the photos cannot be read.
         CheckpointError: weights do not exist or do not fit.
+        OmegaConfBaseException, ValidationError: a setting is missing or wrong.
     """
     settings = Settings.of(config)
     L.seed_everything(settings.seed, workers=True, verbose=False)
