@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
@@ -71,6 +72,8 @@ def log_to_wandb(done: "Compressed", mode: Literal["offline", "online"]) -> None
             job_type="compress",
             name=done.manifest.id,
             mode=mode,
+            # Of its own accord it would stay where an earlier run of this process was.
+            dir=Path.cwd(),
             config=done.manifest.provenance["compression"],
             settings=wandb.Settings(silent=True),
         ) as run:
