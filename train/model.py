@@ -137,20 +137,21 @@ def _told_apart(
 ) -> Sequence[Label]:
     """What the rows of a file's classifier stand for; nothing if nobody says."""
     if file is None:
-        return () if info is None else info.labels
-    if info is not None:
+        labels: Sequence[Label] = () if info is None else info.labels
+    elif info is not None:
         raise CheckpointError(f"{path} says itself what it tells apart: model.init_labels=null")
-    try:
-        labels = read_labels(file)
-    except BundleError as error:
-        raise CheckpointError(str(error)) from error
-    if not layer:
+    elif not layer:
         raise CheckpointError(f"{path} has no classifier for {file}: model.init_labels=null")
+    else:
+        try:
+            labels = read_labels(file)
+        except BundleError as error:
+            raise CheckpointError(str(error)) from error
     for name, tensor in layer.items():
-        if len(tensor) != len(labels):
+        if labels and len(tensor) != len(labels):
             raise CheckpointError(
-                f"{file} has {len(labels)} lines where {name} of {path} has {len(tensor)} rows; "
-                "each row wants its line, in the same order"
+                f"{file or path} names {len(labels)} classes where {name} of {path} has "
+                f"{len(tensor)} rows; each row wants its name, in the same order"
             )
     return labels
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from colours import BLUE, RED
+from terminals import read_terminal, watched
 
 from birdedge.runtime.bundle import ModelBundle
 
@@ -71,15 +72,9 @@ def test_a_terminal_sees_progress_and_a_pipe_the_results(
 ) -> None:
     for number in range(40):
         draw(f"p/{number}.png")
-    ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "birdedge", "classify", "p", "--model", str(model), *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path,
-        env=environment | {"TERM": "xterm-256color"},
-    )  # fmt: skip
-    os.close(theirs)
-    results, _ = process.communicate(timeout=120)
-    shown = read_terminal(ours)
+
+    results, shown = watched(command, tmp_path, environment)
 
     assert "classifying" in shown and "Cardinal" not in shown
     assert b"classifying" not in results
@@ -96,15 +91,3 @@ def test_a_name_with_terminal_commands_is_shown_harmless(
     assert "p/red\\n\\x1b[31m.png" in done.stdout
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr.splitlines()[0].startswith("birdedge: p/empty\\nbirdedge: all well.png")
-
-
-def read_terminal(ours: int) -> str:
-    """All that was written to the other end of a pseudo-terminal, which is closed."""
-    shown = b""
-    try:
-        while part := os.read(ours, 2**16):
-            shown += part
-    except OSError:  # Linux's way to say that a terminal has closed.
-        pass
-    os.close(ours)
-    return shown.decode()

@@ -160,7 +160,9 @@ def test_labels_that_are_not_those_of_the_weights_are_refused(
     names = tmp_path / "labels.txt"
     names.write_text("Blue Jay\n")
 
-    with pytest.raises(CheckpointError, match=r"labels\.txt has 1 lines where fc\.\w+ of .* has 2"):
+    with pytest.raises(
+        CheckpointError, match=r"labels\.txt names 1 classes where fc\.\w+ .* 2 rows"
+    ):
         load_weights(network, tmp_path / "weights.safetensors", (JAY, WREN), names)
     with pytest.raises(CheckpointError, match=r"says itself what it .* model\.init_labels=null"):
         load_weights(network, path, (JAY, WREN), names)
@@ -173,6 +175,16 @@ def test_labels_that_are_not_those_of_the_weights_are_refused(
     save_file(headless, tmp_path / "headless.safetensors")
     with pytest.raises(CheckpointError, match="has no classifier for"):
         load_weights(network, tmp_path / "headless.safetensors", (JAY, WREN), names)
+
+
+def test_a_checkpoint_that_names_other_classes_than_it_has_is_refused(tmp_path: Path) -> None:
+    info = CheckpointInfo(
+        architecture="test_resnet", labels=(JAY, WREN, OWL), preprocess=Preprocess()
+    )
+    save_checkpoint(tmp_path / "damaged", create_network("test_resnet", 2), info)
+
+    with pytest.raises(CheckpointError, match=r"damaged names 3 classes where fc\.\w+ .* has 2"):
+        begun(tmp_path / "damaged", OWL)
 
 
 @pytest.mark.real

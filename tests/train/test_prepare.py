@@ -2,17 +2,14 @@
 
 import errno
 import io
-import os
-import pty
 import shutil
-import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from terminals import watched
 
 from birdedge.runtime.errors import DataError
 from birdedge.train.layouts import read_dataset
@@ -338,18 +335,8 @@ def test_a_terminal_sees_progress_and_a_pipe_the_folder(
     pack: Pack, environment: dict[str, str], tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "birdedge", "data", "prepare", str(pack()), "--out", "photos"]
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path,
-        env=environment | {"TERM": "xterm-256color"},
-    )  # fmt: skip
-    os.close(theirs)
-    folder, _ = process.communicate(timeout=120)
-    shown = b""
-    with suppress(OSError):  # Linux's way to say that a terminal has closed.
-        while part := os.read(ours, 2**16):
-            shown += part
-    os.close(ours)
 
-    assert b"checking photos" in shown
+    folder, shown = watched(command, tmp_path, environment)
+
+    assert "checking photos" in shown
     assert folder == b"photos/CUB_200_2011\n"
