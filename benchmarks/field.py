@@ -29,6 +29,7 @@ from ..runtime.sources import Frame
 from ..runtime.visits import Visit
 from ..runtime.watcher import Watcher
 from .footage import Bird, Footage
+from .photos import read_photos
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -253,13 +254,17 @@ def _frames(footage: Footage) -> Iterator[Frame]:
 
 def _guests(photos: Path, count: int, species: int, rng: np.random.Generator) -> list[Bird]:
     """Birds that come one after another, sit here and there, and leave."""
-    folders = sorted(folder for folder in photos.iterdir() if folder.is_dir())
-    chosen = [folders[number] for number in rng.choice(len(folders), species, replace=False)]
+    found = read_photos(photos)
+    by_species: dict[str, list[Path]] = {}
+    for path, name in zip(found.paths, found.species, strict=True):
+        by_species.setdefault(name, []).append(path)
+    names = list(by_species)
+    chosen = [names[number] for number in rng.choice(len(names), species, replace=False)]
     birds = []
     start = 5.0
     for number in range(count):
-        folder = chosen[number % species]
-        files = sorted(folder.iterdir())
+        name = chosen[number % species]
+        files = by_species[name]
         photo = Image.open(files[int(rng.integers(len(files)))]).convert("RGB")
         stay = float(rng.uniform(3, 12))
         outside = [(-0.3, float(rng.uniform(0.2, 0.7))), (1.3, float(rng.uniform(0.2, 0.7)))]
@@ -269,7 +274,7 @@ def _guests(photos: Path, count: int, species: int, rng: np.random.Generator) ->
             path += [perch] * int(rng.integers(2, 5))
         path.append(outside[int(rng.integers(2))])
         size = float(rng.uniform(0.15, 0.45))
-        birds.append(Bird(folder.name, np.asarray(photo), start, stay, path, size))
+        birds.append(Bird(name, np.asarray(photo), start, stay, path, size))
         start += stay + float(rng.uniform(4, 10))
     return birds
 

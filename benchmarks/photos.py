@@ -10,7 +10,7 @@ from ..runtime.errors import DataError
 from ..runtime.labels import Label, names_of
 from ..runtime.preprocess import read_image
 from ..runtime.sources.images import PICTURE_SUFFIXES
-from ..train.layouts import Photo
+from ..train.layouts import Photo, is_hidden
 from ..train.provenance import data_digest
 
 
@@ -66,7 +66,8 @@ def read_photos(folder: Path) -> Photos:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     root = folder / "test" if (folder / "test").is_dir() else folder
-    sorted_ = {path: path.parent.name for path in _pictures(root.glob("*/*"))}
+    pictures = _pictures(root.glob("*/*"))
+    sorted_ = {path: path.parent.name for path in pictures if not is_hidden(path.parent)}
     if sorted_:
         return Photos(folder.name, root, tuple(sorted_), tuple(sorted_.values()))
     alone = tuple(_pictures(root.glob("*")))
@@ -118,4 +119,6 @@ def _plain(name: str) -> str:
 
 
 def _pictures(paths: Iterator[Path]) -> Iterator[Path]:
-    return (path for path in sorted(paths) if path.suffix.lower() in PICTURE_SUFFIXES)
+    for path in sorted(paths):
+        if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path):
+            yield path

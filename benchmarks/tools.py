@@ -94,12 +94,14 @@ def _benchmark_app(
 ) -> float | None:
     """OpenVINO's ``benchmark_app``, one request at a time; the median in milliseconds.
 
-    It computes as birdedge does: in float32 where not in integers, and without AMX.
+    It computes as birdedge does: in float32 where not in integers, without AMX, and for the shape
+    of one picture (``-shape``; with ``-data_shape`` alone it would be ready for any number, and
+    slower).
     """
     said = _run(
         [
             str(_installed("benchmark_app")), "-m", str(file), "-d", "CPU", "-api", "sync",
-            "-hint", "none", "-nthreads", str(threads), "-niter", str(count), "-data_shape", shape,
+            "-hint", "none", "-nthreads", str(threads), "-niter", str(count), "-shape", shape,
             "-infer_precision", "f32",
         ],
         timeout,

@@ -143,7 +143,9 @@ class TrainingViews(TorchDataset[Sample]):
         pixels = np.array(read_photo(photo, self._box_margin))
         image = torch.from_numpy(pixels).permute(2, 0, 1)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            # A view uses no other; torch.manual_seed would note for each photo who asked to seed
+            # the accelerators, too.
+            torch.default_generator.manual_seed(seed)
             return self._view(image), photo.label
 
 

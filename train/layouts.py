@@ -89,17 +89,17 @@ def _read_tree(root: Path) -> Dataset:
 
 def _class_folders(part: Path) -> list[str]:
     folders = (path for path in part.glob("*") if path.is_dir())
-    return sorted(folder.name for folder in folders if not _is_hidden(folder))
+    return sorted(folder.name for folder in folders if not is_hidden(folder))
 
 
 def _tree_photos(part: Path, classes: tuple[str, ...]) -> Iterator[Photo]:
     for label, name in enumerate(classes):
         for path in sorted((part / name).glob("*")):
-            if path.suffix.lower() in PICTURE_SUFFIXES and not _is_hidden(path):
+            if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path):
                 yield Photo(path, label)
 
 
-def _is_hidden(path: Path) -> bool:
+def is_hidden(path: Path) -> bool:
     """Whether a program left it for itself: ``.ipynb_checkpoints``, macOS's ``._robin.jpg``."""
     return path.name.startswith(".")
 
@@ -198,8 +198,8 @@ def species_labels(classes: tuple[str, ...], table: Path | None) -> list[Label]:
             likes, ``family``; a class it does not list keeps its own name.
 
     Raises:
-        DataError: the table cannot be read, lacks a column, or has too few or too many cells in a
-            row.
+        DataError: the table cannot be read, lacks a column, has too few or too many cells in a
+            row, or lists a class twice.
     """
     rows = {} if table is None else _read_species(table)
     labels = []
@@ -235,6 +235,8 @@ def _read_species(table: Path) -> dict[str, dict[str, str]]:
                 raise DataError(
                     f"{where} has more cells than columns; put names with a comma in quotes"
                 )
+            if row["class"] in rows:
+                raise DataError(f"{where} lists {row['class']!r} again; one row for each class")
             rows[row["class"]] = row
     except csv.Error as error:
         line = reader.reader.line_num

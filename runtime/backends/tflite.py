@@ -93,8 +93,12 @@ def _quantised(values: Pixels, tensor: dict[str, Any]) -> NDArray[Any]:
     if values.dtype == wanted or scale == 0:
         return values.astype(wanted, copy=False)
     limits = np.iinfo(wanted)
-    steps = np.rint(values / np.float32(scale)) + zero_point
-    quantised: NDArray[Any] = np.clip(steps, limits.min, limits.max).astype(wanted)
+    # Each step in the same memory: a picture is larger than the processor's nearest cache.
+    steps = values / np.float32(scale)
+    np.rint(steps, out=steps)
+    steps += np.float32(zero_point)
+    np.clip(steps, limits.min, limits.max, out=steps)
+    quantised: NDArray[Any] = steps.astype(wanted)
     return quantised
 
 

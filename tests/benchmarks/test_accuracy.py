@@ -177,7 +177,13 @@ def test_a_set_of_photos_is_told_by_its_names_and_sizes(photos: Path) -> None:
     assert read_photos(photos).digest() != before
 
 
-def test_folders_are_read_sorted_by_species_or_not(photos: Path, tmp_path: Path) -> None:
+def test_folders_are_read_sorted_by_species_or_not_and_hidden_ones_are_passed_over(
+    photos: Path, tmp_path: Path
+) -> None:
+    photo = (photos / "Indigo_Bunting" / "00.png").read_bytes()
+    for name in (".ipynb_checkpoints/00.png", "Indigo_Bunting/._00.png"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).write_bytes(photo)
     found = read_photos(photos)
     alone = read_photos(photos / "Indigo_Bunting")
     data_set = tmp_path / "data"

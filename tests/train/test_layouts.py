@@ -210,6 +210,10 @@ def test_a_species_table_may_come_from_a_spreadsheet(tmp_path: Path, text: str) 
             f"{HEADS}\n{ANNA}\nDodo,Raphus,Dodo, the,dodo\n".encode(),
             "line 3 has more cells than columns; put names with a comma in quotes",
         ),
+        (
+            f"{HEADS}\n{ANNA}\nDodo,,,\n{ANNA}\n".encode(),
+            "line 4 lists 'Anna_Hummingbird' again; one row for each class",
+        ),
         (f'{HEADS}\nDodo,"Raphus,,\n{ANNA}\n'.encode(), "line 3: unexpected end of data; close "),
     ],
     ids=[
@@ -223,6 +227,7 @@ def test_a_species_table_may_come_from_a_spreadsheet(tmp_path: Path, text: str) 
         "latin-1",
         "short-row",
         "long-row",
+        "twice",
         "open-quote",
     ],
 )
