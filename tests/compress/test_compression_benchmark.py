@@ -9,6 +9,8 @@ import typer
 from birdedge.benchmarks.compression import EAGER, main
 from birdedge.benchmarks.pareto import Point, pareto_front
 from birdedge.compress.compress import Calibration, compress
+from birdedge.compress.prune import Pruning
+from birdedge.compress.shrink import prune_checkpoint
 from birdedge.train.checkpoint import save_checkpoint
 
 
@@ -37,6 +39,22 @@ def test_every_target_is_measured_next_to_pytorch(trained, tmp_path: Path, capsy
     assert rows[2]["megabytes"] < rows[1]["megabytes"]
     assert (tmp_path / "out" / "compression.md").read_text() in capsys.readouterr().out
     assert (tmp_path / "out" / "pareto.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_bundle_of_what_was_pruned_from_it_and_kept_is_measured_too(
+    trained, tmp_path: Path
+) -> None:
+    full, pruned = tmp_path / "full.safetensors", tmp_path / "pruned.safetensors"
+    info = trained.info.model_copy(update={"metrics": {"test/top1": 0.9}})
+    save_checkpoint(full, trained.network, info)
+    prune_checkpoint(full, pruned, Pruning(0.5))
+    compress(pruned, tmp_path / "bundle", calibration=Calibration(photos=12), max_drop=100)
+
+    main(full, [tmp_path / "bundle"], tmp_path / "out", rounds=3)
+
+    eager, *rows = json.loads((tmp_path / "out" / "compression.json").read_text())["rows"]
+    assert eager["level"] == 1
+    assert all(0.3 < row["level"] < 0.7 for row in rows)
 
 
 def test_a_bundle_of_another_network_is_refused_before_anything_is_timed(
