@@ -256,8 +256,8 @@ def _guests(photos: Path, count: int, species: int, rng: np.random.Generator) ->
     """Birds that come one after another, sit here and there, and leave."""
     found = read_photos(photos)
     by_species: dict[str, list[Path]] = {}
-    for path, name in zip(found.paths, found.species, strict=True):
-        by_species.setdefault(name, []).append(path)
+    for file, name in zip(found.paths, found.species, strict=True):
+        by_species.setdefault(name, []).append(file)
     names = list(by_species)
     chosen = [names[number] for number in rng.choice(len(names), species, replace=False)]
     birds = []
