@@ -133,7 +133,7 @@ logits by the temperature {manifest.temperature:g}. {chosen} Test photos chose n
   {manifest.unknown_threshold:g}, more likely wrong than right{_open_set(manifest)}:
   it then says "unknown". That catches some, not all.
 - The photos are well lit and show one bird, cut out. Night, rain, motion blur, distance and feeder
-  cameras' wide angles lower the accuracy by an amount that was not measured.
+  cameras' wide angles lower the accuracy; these figures do not say by how much.
 - Where a species lives and when is not considered.
 """
 
