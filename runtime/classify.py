@@ -184,6 +184,12 @@ def _save(result: Result, folder: Path, number: int) -> None:
         save_picture(result.image, folder, number, result.name, result.prediction.name)
 
 
+def highest_number(folder: Path) -> int:
+    """Of the pictures that `save_picture` has left in a folder; 0 if there are none."""
+    found = (re.match(r"(\d{6,})-", path.name) for path in folder.glob("*-*.jpg"))
+    return max((int(match[1]) for match in found if match), default=0)
+
+
 def save_picture(image: Image.Image, folder: Path, number: int, source: str, species: str) -> None:
     """Save what was classified, named by order, source and species.
 

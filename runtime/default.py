@@ -13,7 +13,8 @@ CURRENT = "current"
 def model_in_use() -> Path:
     """The model that `birdedge sync` brought, where it did; else the one inside."""
     link = default_models() / CURRENT
-    return link if (link / "manifest.json").is_file() else DEFAULT_MODEL
+    # Of a folder that cannot be read, a bad block of the card, Path.is_file would raise.
+    return link if os.path.isfile(link / "manifest.json") else DEFAULT_MODEL  # noqa: PTH113
 
 
 def default_store() -> Path:

@@ -243,7 +243,7 @@ _CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
 _ADVICE = {
     "engine": "install birdedge again: pip install --force-reinstall birdedge",
     "model": "install birdedge, or this bundle, again",
-    "camera": "is it powered, connected and free? docs/raspberry-pi.md says what a Pi's own camera needs",
+    "camera": "is it powered, connected and free? a Pi's own needs what docs/raspberry-pi.md says",
     "store": "birdedge sets a damaged database aside at its next start; a full disk needs space",
 }
 """What to do where a check itself fails."""

@@ -81,7 +81,10 @@ class LiveClassifier:
     def _look(self, alone: bool) -> None:
         """See what is wanted; take over what was loaded, if that is still it."""
         self._looked = time.monotonic()
-        wanted = self._wanted()
+        try:
+            wanted = self._wanted()
+        except OSError:  # the folder cannot be read just now: nothing else is wanted
+            return
         loading, self._loading = self._loading, None
         if loading is not None and loading.wanted == wanted:
             self._take_over(loading)

@@ -20,6 +20,9 @@ from .telling import say
 _WRITE_SECONDS = 600.0
 """A card wears with each write; what is lost with the power is ten minutes of statistics."""
 
+_LONGEST_STEP_SECONDS = 10.0
+"""Of the time between two frames, so much at most was work: a camera may be away for a night."""
+
 _JUDGE_SECONDS = 10.0
 
 _SLOW_FACTOR = 2.5
@@ -73,7 +76,7 @@ class Probation:
         """A frame was looked at; now and then, what was seen is kept and the model judged."""
         now = self._clock()
         self._health.frames += 1
-        self._health.seconds += now - self._counted
+        self._health.seconds += min(now - self._counted, _LONGEST_STEP_SECONDS)
         self._counted = now
         if not self._healthy and now - self._began >= _HEALTHY_SECONDS:
             self._healthy = True

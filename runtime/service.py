@@ -31,7 +31,16 @@ def unit(program: Path | None = None, user: str | None = None, name: str = UNIT)
     text = (resources.files("birdedge") / "deploy" / "systemd" / name).read_text(encoding="utf-8")
     program = program or _this_program()
     user = user or os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
-    return text.replace("@BIRDEDGE@", str(program)).replace("@USER@", user)
+    return text.replace("@BIRDEDGE@", _quoted(program)).replace("@USER@", user)
+
+
+def _quoted(program: Path) -> str:
+    """A path as a unit's command line has it: systemd minds spaces, percent signs and dollars."""
+    path = str(program).replace("%", "%%").replace("$", "$$")
+    if not re.search(r"[\s\"'\\]", path):
+        return path
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def settings(values: Mapping[str, str]) -> str:

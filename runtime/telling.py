@@ -2,13 +2,18 @@
 
 import logging
 import sys
+from contextlib import suppress
 
 from .errors import one_line
 
 
 def say(line: str) -> None:
-    """Tell people something: standard output holds data alone."""
-    sys.stderr.write(f"birdedge: {one_line(line)}\n")
+    """Tell people something: standard output holds data alone.
+
+    Where nobody can be told, a terminal that is closed, a log on a full disk, work goes on.
+    """
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"birdedge: {one_line(line)}\n")
 
 
 class _Lines(logging.Handler):

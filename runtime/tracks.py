@@ -13,7 +13,7 @@ camera looks, and one that was not seen for two seconds may be anywhere nearby."
 
 _ANYWHERE = 1e-3
 
-_SURE_SECONDS = 0.5
+SURE_SECONDS = 0.5
 """A region that overlaps the last one, and comes so soon after it, shows the same bird for sure."""
 
 _SAME_SHARE = 0.5
@@ -22,6 +22,15 @@ _SAME_SHARE = 0.5
 
 @dataclass
 class _Track:
+    """A bird that is followed.
+
+    Attributes:
+        number: the bird's.
+        region: where it was seen last.
+        moved: when it was seen to move, in seconds.
+        there: when it was seen at all, moving or sitting.
+    """
+
     number: int
     region: Region
     moved: float
@@ -89,12 +98,18 @@ class Tracker:
             self._seen(found.get(column), region, seconds) for column, region in enumerate(regions)
         ]
 
+    def any_stranger(self, regions: Sequence[Region]) -> bool:
+        """Whether a region is where no bird was seen last."""
+        return any(
+            not any(_shared(track.region, region) for track in self._tracks) for region in regions
+        )
+
     def _seen(self, track: _Track | None, region: Region, seconds: float) -> Seen:
         if track is None:
             track = _Track(self._born, region, seconds, seconds)
             self._tracks.append(track)
             self._born += 1
-        near = _shared(track.region, region) > 0 and seconds - track.moved <= _SURE_SECONDS
+        near = _shared(track.region, region) > 0 and seconds - track.moved <= SURE_SECONDS
         track.region, track.moved, track.there = region, seconds, seconds
         return Seen(track.number, region, near)
 
@@ -128,17 +143,17 @@ def _likeness(track: _Track, region: Region, seconds: float) -> float:
     """How likely a region is a track's next: 1 to 2 by overlap, 0 to 1 by distance.
 
     A bird that moved a moment ago cannot have vanished: it may be as far as it likes, if there is
-    nothing nearer.
+    nothing nearer. One that sat in its place a moment ago was seen there, and is no nearer to a
+    newcomer elsewhere for having sat long.
     """
     shared = _shared(track.region, region)
     if shared:
         return 1 + shared / (_area(track.region) + _area(region) - shared)
     (x0, y0), (x1, y1) = _middle(track.region), _middle(region)
     side = math.sqrt(max(_area(track.region), _area(region)))
-    passed = seconds - track.moved
     distance = math.hypot(x1 - x0, y1 - y0) / side
-    reach = _REACH_SIDES + _REACH_SIDES_PER_SECOND * passed
-    if distance >= reach and passed <= _SURE_SECONDS:
+    reach = _REACH_SIDES + _REACH_SIDES_PER_SECOND * (seconds - track.there)
+    if distance >= reach and seconds - track.moved <= SURE_SECONDS:
         return _ANYWHERE / distance
     return max(0.0, 1 - distance / reach)
 

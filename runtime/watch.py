@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from .classify import ClassifyOptions, save_picture
+from .classify import ClassifyOptions, highest_number, save_picture
 from .cooling import cooled
 from .default import default_models
 from .errors import BirdedgeError
@@ -61,7 +61,10 @@ def _watch(options: ClassifyOptions, installed: Installed | None) -> int:
         # Nothing is begun for a camera that is not there.
         first = [moment for moment in _up_to(1, moments) if isinstance(moment, Frame)]
         told = _told(options, closing_)
+        # What was saved at another time stays.
+        saved = highest_number(options.save_frames) if options.save_frames else 0
         count = 0
+        unread: OSError | None = None
         watched: Iterator[Frame | Lost] = _up_to(options.frames, chain(first, moments))
         watcher = Watcher(classifier.now, options.find_regions)
         if installed is not None:
@@ -77,9 +80,17 @@ def _watch(options: ClassifyOptions, installed: Installed | None) -> int:
                 each.take(visit)
             if visit.ended:
                 count += 1
-                printer.add(visit)
+                if unread is None:
+                    try:
+                        printer.add(visit)
+                    except OSError as error:
+                        # Nobody reads any more; the visits under way are ended and kept.
+                        unread = error
+                        stop.set()
                 if options.save_frames is not None:
-                    _save(visit, options.save_frames, count)
+                    _save(visit, options.save_frames, saved + count)
+        if unread is not None:
+            raise unread
     return INTERRUPTED if stop.by == signal.SIGINT else 0
 
 

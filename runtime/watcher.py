@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .classifier import Classifier
 from .regions import FindRegions
 from .sources import Frame, Lost
-from .tracks import Seen, Tracker
+from .tracks import SURE_SECONDS, Seen, Tracker
 from .visits import Ballot, View, Visit
 
 _FEWEST_VOTES = 3
@@ -91,17 +91,20 @@ class Watcher:
             yield from self._ended(number)
 
     def _watch(self, frame: Frame) -> Generator[Visit, None, None]:
-        moving = self._tracker.update(frame.seconds, list(islice(self._find(frame), _MOST_REGIONS)))
+        regions = list(islice(self._find(frame), _MOST_REGIONS))
+        if self._tracker.any_stranger(regions):
+            # Is it a bird that sat, elsewhere by now, or another one? Its place tells.
+            yield from self._look(self._may_sit(frame, SURE_SECONDS), frame)
+        moving = self._tracker.update(frame.seconds, regions)
         for seen in moving:
             self._meet(seen, frame)
-        height, width = frame.pixels.shape[:2]
-        # A camera may change its size, and what it saw before lies elsewhere then.
-        sitting = [
-            seen
-            for seen in self._may_sit(frame.seconds)
-            if seen.region.right <= width and seen.region.bottom <= height
-        ]
-        for asked, looks in self._by_classifier(moving + sitting).items():
+        yield from self._look(moving + self._may_sit(frame, _STILL_AFTER_SECONDS), frame)
+        # Asked last: what is loaded now has the processor to itself until the next frame comes.
+        self._classifier = self._now(not moving)
+
+    def _look(self, places: list[Seen], frame: Frame) -> Generator[Visit, None, None]:
+        """Name what is seen where birds move, and where they may sit."""
+        for asked, looks in self._by_classifier(places).items():
             views = [View.of(frame, seen.region, asked) for seen in looks]
             began = time.perf_counter()
             answers = asked.logits(np.stack([view.fitted for view in views]))
@@ -110,8 +113,6 @@ class Watcher:
                 bird = self._birds[seen.number]
                 if bird.moved == frame.seconds or self._sits(seen.number, logits, frame.seconds):
                     yield from self._vote(bird, view, logits, frame.seconds)
-        # Asked last: what is loaded now has the processor to itself until the next frame comes.
-        self._classifier = self._now(not moving)
 
     def _by_classifier(self, looks: list[Seen]) -> dict[Classifier, list[Seen]]:
         """One batch for each; there are two while birds stay that came before a change."""
@@ -147,15 +148,19 @@ class Watcher:
             yield newer.visit(ended=False)
             bird.ballot, bird.newer = newer, None
 
-    def _may_sit(self, seconds: float) -> list[Seen]:
-        """Where birds that do not move just now were seen last, if it is time to look there."""
+    def _may_sit(self, frame: Frame, after: float) -> list[Seen]:
+        """Where birds were seen last that have not moved for some seconds, nor been looked for."""
+        height, width = frame.pixels.shape[:2]
         looks = []
-        for seen in self._tracker.unseen(seconds):
+        for seen in self._tracker.unseen(frame.seconds):
+            # A camera may change its size, and what it saw before lies elsewhere then.
+            if seen.region.right > width or seen.region.bottom > height:
+                continue
             bird = self._birds[seen.number]
-            since = seconds - max(bird.moved, bird.looked)
-            recent = seconds - bird.moved < _STILL_LONGEST_SECONDS
-            if bird.ballot.decided and recent and since >= _STILL_AFTER_SECONDS:
-                bird.looked = seconds
+            since = frame.seconds - max(bird.moved, bird.looked)
+            recent = frame.seconds - bird.moved < _STILL_LONGEST_SECONDS
+            if bird.ballot.decided and recent and since >= after:
+                bird.looked = frame.seconds
                 looks.append(seen)
         return looks
 

@@ -52,6 +52,7 @@ class Mqtt:
             port = parts.port or _PORTS[parts.scheme]
             host = parts.hostname or ""
             # In a topic that is published, # and + may not be.
+            host.encode("idna")  # or looking it up would end paho's thread
             if not host or re.search(r"[#+\0]", unquote(parts.path)):
                 raise ValueError
         except (KeyError, ValueError) as error:

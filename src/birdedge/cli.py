@@ -107,5 +107,9 @@ def _open_stdout() -> None:
 
 
 def _end(message: str) -> None:
-    sys.stderr.write(f"birdedge: {one_line(message)}\n")
+    try:
+        sys.stderr.write(f"birdedge: {one_line(message)}\n")
+    except OSError:
+        # As above: or the interpreter tries again, and ends with an exit code of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.exit(1)

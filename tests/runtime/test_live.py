@@ -1,5 +1,6 @@
 """Another model takes over while birds are watched: it is loaded aside, and the old one goes on."""
 
+import errno
 import os
 import shutil
 import time
@@ -165,6 +166,25 @@ def test_the_old_one_is_closed_when_the_last_bird_that_it_names_has_left(
     del of_a_bird
 
     assert [is_open(engine) for engine in shelf.engines] == [False, True]
+    live.close()
+
+
+def test_where_it_cannot_be_asked_what_is_wanted_the_old_one_goes_on(
+    shelf: Shelf, first: ModelBundle
+) -> None:
+    answers: list[object] = ["first", OSError(errno.EIO, "Input/output error"), "first"]
+
+    def wanted() -> object:
+        answer = answers.pop(0) if answers else "first"
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    live = LiveClassifier(shelf.load, wanted, seconds=0.0)
+    settle(live, 0.05)
+
+    assert id_of(live) == first.manifest.id
+    assert answers == []
     live.close()
 
 

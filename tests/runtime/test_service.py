@@ -47,6 +47,14 @@ def test_the_unit_runs_this_program_as_who_installs_it(
     assert "@" not in printed.stdout.replace("@system-service", "")
 
 
+def test_a_program_may_lie_in_a_folder_of_any_name() -> None:
+    """systemd's own escapes: quotes, %% and $$."""
+    text = unit(Path('/srv/my birds/100% "$"/birdedge'), "birder")
+
+    (start,) = [line for line in text.splitlines() if line.startswith("ExecStart=")]
+    assert start.startswith(r'ExecStart="/srv/my birds/100%% \"$$\"/birdedge" classify ')
+
+
 def test_settings_come_through_a_shell_whatever_they_hold(tmp_path: Path) -> None:
     """systemd reads quotes and backslashes as a shell does."""
     camera = r"""rtsp://me:p"a$s`s\w'ord@camera/live?a=1&b=2 #3"""

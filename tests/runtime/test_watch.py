@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from birdedge.benchmarks.footage import Bird, Footage
+from birdedge.runtime.classify import highest_number
 from birdedge.runtime.service import unit
 
 SwitchOn = Callable[..., MjpegCamera]
@@ -62,7 +64,11 @@ def jpegs(footage: Footage) -> list[bytes]:
 
 @pytest.fixture
 def recording(footage: Footage, tmp_path: Path) -> Path:
-    path = tmp_path / "feeder.mp4"
+    return recorded(footage, tmp_path)
+
+
+def recorded(footage: Footage, folder: Path) -> Path:
+    path = folder / "feeder.mp4"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (1280, 720))
     for _, pixels, _ in footage.frames():
         writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
@@ -194,6 +200,38 @@ def test_a_recording_is_told_by_its_own_time_and_not_kept(
     assert 0 <= left < left + width <= 1 and 0 <= top < top + height <= 1
     assert len(visits[0]["classifications"]["classes"]) == 2
     assert not (tmp_path / "data").exists()
+
+
+def test_pictures_of_another_time_are_numbered_on(tmp_path: Path) -> None:
+    assert highest_number(tmp_path / "nowhere") == 0
+    for name in ("000007-feeder-Blue_Jay.jpg", "000012-feeder-Wren.jpg", "2026-05-01.jpg", "a.txt"):
+        (tmp_path / name).touch()
+
+    assert highest_number(tmp_path) == 12
+
+
+@pytest.mark.slow
+def test_where_nothing_can_be_said_any_more_the_visits_under_way_are_kept(
+    birdedge: Birdedge, footage: Footage, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The line of the first bird, that has left, cannot be written; the second one is there."""
+    jay, finch, _ = footage.birds
+    jay = replace(
+        jay, start=2.0, seconds=4.0, path=[(-0.2, 0.3), (0.2, 0.5), (0.2, 0.5), (-0.2, 0.4)]
+    )
+    sits = [(0.8, 0.5)] * 4
+    finch = replace(finch, start=2.0, seconds=14.0, path=[(1.2, 0.3), *sits])
+    camera = recorded(replace(footage, birds=[jay, finch], seconds=20), tmp_path)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "birdedge", "classify", "--camera", camera, "--store", "kept"],
+            stdout=full, stderr=full, cwd=tmp_path, env=environment, check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    sightings = seen(birdedge, tmp_path / "kept")
+    assert [each["common_name"] for each in sightings] == ["Blue Jay", "American Goldfinch"]
+    assert all(each["ended"] for each in sightings)
 
 
 @pytest.mark.slow

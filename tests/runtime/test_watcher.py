@@ -141,6 +141,36 @@ def test_a_bird_that_sits_and_becomes_background_is_one_visit(
     assert visits[0].seconds == pytest.approx(11.9)
 
 
+@pytest.mark.parametrize(
+    ("newcomer", "name"), [(BLUE, "Indigo Bunting"), (RED, "Northern Cardinal")]
+)
+@pytest.mark.parametrize("when", range(300, 316, 3))
+def test_who_comes_beside_a_bird_that_sits_is_another_visit(
+    watch: Callable[..., list[Visit]], newcomer: str, name: str, when: int
+) -> None:
+    moves, sits = {LEFT: RED}, {LEFT: f"still {RED}"}
+    frames = [moves] * 10 + [sits] * 600 + [moves] * 5 + [{}] * 40
+    for number in range(when, when + 20):
+        frames[number] = {**sits, RIGHT: newcomer}
+
+    other, sitter = (visit for visit in watch(frames) if visit.ended)
+
+    assert (sitter.prediction.name, other.prediction.name) == ("Northern Cardinal", name)
+    assert (sitter.start, sitter.end) == (START, START + timedelta(seconds=61.4))
+    assert other.start == START + timedelta(seconds=when / 10)
+    assert other.end < sitter.end
+
+
+def test_a_bird_that_sat_and_is_elsewhere_by_now_is_one_visit(
+    watch: Callable[..., list[Visit]],
+) -> None:
+    frames = [{LEFT: RED}] * 10 + [{LEFT: f"still {RED}"}] * 100 + [{RIGHT: RED}] * 10 + [{}] * 40
+
+    (visit,) = (visit for visit in watch(frames) if visit.ended)
+
+    assert (visit.start, visit.end) == (START, START + timedelta(seconds=11.9))
+
+
 def test_a_bird_that_left_without_a_trace_is_not_waited_for(
     watch: Callable[..., list[Visit]],
 ) -> None:

@@ -257,7 +257,16 @@ def test_who_is_killed_is_told_to_be_offline(broker: Broker, listener: Listener)
 
 @pytest.mark.parametrize(
     "url",
-    ["garden", "http://host", "mqtt://", "mqtt://host:x", "mqtt://:1", "mqtt://h/a+b", "mqtt://[h"],
+    [
+        "garden",
+        "http://host",
+        "mqtt://",
+        "mqtt://host:x",
+        "mqtt://:1",
+        "mqtt://h/a+b",
+        "mqtt://[h",
+        "mqtt://h..local",
+    ],
 )
 def test_what_is_no_broker_is_told(url: str) -> None:
     with pytest.raises(NotifyError, match="is no broker; mqtt://host"):
