@@ -187,6 +187,8 @@ def _store(patient: Patient) -> Iterator[Finding]:
     if not os.access(place, os.W_OK):
         advice = f"sudo chown -R $USER {place}, or another --store"
         yield Finding("store", "failure", f"{place} is not yours to write to", advice)
+    elif store.is_file():
+        yield Finding("store", "failure", f"{store} is a file", "name a folder with --store")
     elif not (store / NAME).is_file():
         yield Finding("store", "ok", f"{store}, where nothing is kept yet")
     else:

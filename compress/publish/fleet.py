@@ -66,7 +66,7 @@ def table(beats: Iterable[Heartbeat], now: datetime | None = None) -> Table:
         shown.add_column(title, justify="right" if number else "left", overflow="fold")
     for beat in beats:
         shown.add_row(
-            beat.device[:8],
+            escape(beat.device[:8]),
             _ago(now - beat.sent),
             escape(beat.channel),
             escape(beat.model) + (" (watched)" if beat.trial else ""),

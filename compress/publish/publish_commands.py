@@ -64,6 +64,7 @@ def publish_command(
 
     Exit code 1: nothing was published, and why.
     """
+    import math
     import tempfile
     from datetime import UTC, datetime
 
@@ -81,6 +82,9 @@ def publish_command(
 
     if (model is None) == (withdraw is None):
         raise typer.BadParameter("give a BUNDLE, or --withdraw MODEL", param_hint="BUNDLE")
+    numbers = (percent, max_latency, max_slowdown, max_memory, watch_hours)
+    if not all(number is None or math.isfinite(number) for number in numbers):
+        raise typer.BadParameter("inf and nan are no numbers of milliseconds or hours")
     try:
         Version(min_version)
     except InvalidVersion as error:

@@ -139,7 +139,10 @@ def stats(as_json: Json = False, store: Store = None) -> None:
 
 def _utc(moment: datetime | None) -> datetime | None:
     """What was given by the local clock."""
-    return moment and moment.astimezone(UTC)
+    try:
+        return moment and moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"{moment} cannot be said in another time zone") from error
 
 
 @sightings.command()

@@ -1,6 +1,5 @@
 """Exports written whole or not at all, and found by name."""
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -39,6 +38,7 @@ def export_to(out: Path | None, write: Callable[[Path], None], *, overwrite: boo
     """
     if out is not None and out.exists() and not overwrite:
         raise StoreError(f"{out} exists already; choose another --out, or use --force")
+    text = ""
     try:
         with tempfile.TemporaryDirectory(
             prefix=".birdedge-", dir=out.absolute().parent if out is not None else None
@@ -53,10 +53,11 @@ def export_to(out: Path | None, write: Callable[[Path], None], *, overwrite: boo
                 raise StoreError("this format is a folder of files; name it with --out FOLDER")
             else:
                 with draft.open(encoding="utf-8", newline="") as file:
-                    shutil.copyfileobj(file, sys.stdout)
+                    text = file.read()
     except OSError as error:
         where = out.parent if out is not None else "a temporary file"
         raise StoreError(f"cannot write to {where}: {error.strerror or error}") from error
+    sys.stdout.write(text)
 
 
 def _may_go(folder: Path, draft: Path) -> bool:

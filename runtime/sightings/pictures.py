@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..model_state import sync_to_disk
 from . import Sighting
 from .database import transaction
 from .rows import to_text
@@ -58,8 +59,11 @@ def write_picture(store: Path, sighting: Sighting, jpeg: bytes) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
     try:
+        # Its row is, too, on the card for good when it is committed.
         draft.write_bytes(jpeg)
+        sync_to_disk(draft)
         draft.rename(path)
+        sync_to_disk(path.parent)
     except OSError:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
@@ -104,8 +108,9 @@ def prune(connection: sqlite3.Connection, store: Path, budget: Budget, now: date
             surplus -= sizes[name]
             doomed.append((None, name))
     for id_, start, name in connection.execute(_PRUNABLE):
+        # Not the end: a clock that was once ahead left young ones among the old.
         if surplus <= 0 and start >= oldest:
-            break
+            continue
         surplus -= sizes.get(name, 0)
         doomed.append((id_, name))
     for first in range(0, len(doomed), _TOGETHER):

@@ -10,7 +10,7 @@ import queue
 import sqlite3
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,7 +105,9 @@ class Recorder:
     def _try(self) -> None:
         """A folder that is no good is to be known at once; a disk that is full is waited for."""
         try:
-            open_database(self._store).close()
+            with closing(open_database(self._store)) as connection, transaction(connection):
+                # One that belongs to somebody else can be opened, too.
+                connection.execute("DELETE FROM sightings WHERE FALSE")
         except sqlite3.Error as error:
             if is_forbidden(error):
                 raise StoreError(f"cannot keep sightings in {self._store}: {error}") from error

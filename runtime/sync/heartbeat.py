@@ -56,7 +56,7 @@ class Heartbeat(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     schema_version: int = HEARTBEAT_SCHEMA
-    device: str = Field(pattern="[0-9a-f]{32}")
+    device: str = Field(pattern="^[0-9a-f]{32}$")
     sent: AwareDatetime
     channel: str
     birdedge: str

@@ -162,6 +162,15 @@ def test_the_store_is_read(
     assert "sets a damaged database aside" in found.advice
 
 
+def test_a_store_that_is_a_file_is_told(
+    look: Callable[..., dict[str, list[Finding]]], tmp_path: Path
+) -> None:
+    (tmp_path / "store").touch()
+    (finding, *_) = look()["store"]
+
+    assert finding.state == "failure" and "is a file" in finding.detail
+
+
 def test_little_space_is_told(
     look: Callable[..., dict[str, list[Finding]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

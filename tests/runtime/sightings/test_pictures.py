@@ -58,6 +58,18 @@ def test_age_is_told_only_by_a_clock_that_is_trusted(tmp_path: Path, visit: Make
     ]  # fmt: skip
 
 
+def test_a_picture_of_the_future_keeps_none_of_the_past(tmp_path: Path, visit: MakeVisit) -> None:
+    """As of a clock that was once a century ahead."""
+    days = (300, -40_000, 299, 298, 1)
+    record(tmp_path, *(visit(start=days_ago(tmp_path, each)) for each in days))
+    with read_database(tmp_path) as connection:
+        assert prune(connection, tmp_path, Budget(days=5), days_ago(tmp_path, 0)) == 2
+
+    assert [sighting.picture is not None for sighting in kept(tmp_path)] == [
+        True, True, False, False, True
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("years", [1, -1])
 def test_a_clock_that_jumps_by_a_year_deletes_nothing(
     tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch, years: int

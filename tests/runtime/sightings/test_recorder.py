@@ -24,6 +24,18 @@ from birdedge.runtime.sightings.database import open_database, read_database
 from birdedge.runtime.sightings.recorder import Recorder
 
 
+def test_a_database_that_may_not_be_written_is_told_at_once(
+    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a backup that root put back: it can be opened, and read."""
+    record(tmp_path, visit())
+    address = f"file:{tmp_path / 'sightings.db'}?mode=ro"
+    monkeypatch.setattr(recorder, "open_database", lambda _: sqlite3.connect(address, uri=True))
+
+    with pytest.raises(StoreError, match="attempt to write a readonly database"):
+        Recorder(tmp_path)
+
+
 def test_a_visit_is_kept_with_its_picture(tmp_path: Path, visit: MakeVisit) -> None:
     came = visit("Blue Jay", seconds=12.5)
     (sighting,) = record(tmp_path, came)

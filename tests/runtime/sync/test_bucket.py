@@ -231,6 +231,11 @@ def test_what_is_no_heartbeat_is_passed_over(tmp_path: Path) -> None:
     beat = heartbeat(Installed(tmp_path / "models"), "stable", "current")
     without_zone = beat.model_dump_json().replace(beat.sent.strftime("%S.%fZ"), "00")
     storage.write(f"{PREFIX}{beat.device}/1.json", without_zone.encode(), ABSENT)
+    # What is shown of a device is a part of its name.
+    named = "[/x]" + "a" * 32
+    posing = beat.model_dump_json().replace(beat.device, named)
+    storage.write(f"{PREFIX}{named.replace('/', '-')}/1.json", posing.encode(), ABSENT)
+    storage.write(f"{PREFIX}[/1.json", posing.encode(), ABSENT)
     # Nobody speaks for another device.
     storage.write(f"{PREFIX}{'0' * 32}/1.json", beat.model_dump_json().encode(), ABSENT)
 

@@ -118,6 +118,16 @@ def test_outside_its_window_it_does_nothing(birdedge: Birdedge, repository: str)
     assert f"outside the window {start}-{end}; nothing done" in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--watch-hours", "--max-slowdown", "--max-ms", "--max-mb"])
+def test_no_number_is_wrong_usage_before_anything_is_opened(
+    birdedge: Birdedge, option: str
+) -> None:
+    done = birdedge("publish", "nowhere", "--to", "nowhere", option, "inf")
+
+    assert done.returncode == 2
+    assert "are no numbers" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
