@@ -8,29 +8,32 @@ from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
-from ...runtime.sync.heartbeat import PREFIX, Heartbeat
+from ...runtime.sync.heartbeat import PREFIX, TIME, Heartbeat
 from .storage import Storage
 
 _SILENT = timedelta(days=2)
+_AHEAD = timedelta(hours=1)
 _FULL_GB = 1.0
 _HOT = 80.0
 
 
-def last_heartbeats(storage: Storage) -> list[Heartbeat]:
+def last_heartbeats(storage: Storage, now: datetime | None = None) -> list[Heartbeat]:
     """Each device's last heartbeat, those that were silent for longest first.
 
-    What is no heartbeat is passed over: a device's key may write whatever it likes there.
+    What is no heartbeat is passed over: a device's key may write whatever it likes there. So is one
+    of the future, as of a clock that was once ahead, while there are others: it would hide them.
 
     Raises:
         PublishError: they cannot be read.
     """
-    newest: dict[str, str] = {}
+    latest = f"{(now or datetime.now(UTC)) + _AHEAD:{TIME}}"
+    newest: dict[str, tuple[bool, str]] = {}
     for name in storage.names(PREFIX):
-        device = name.removeprefix(PREFIX).partition("/")[0]
+        device, _, sent = name.removeprefix(PREFIX).partition("/")
         # Names are in the order of time.
-        newest[device] = max(name, newest.get(device, ""))
+        newest[device] = max((sent <= latest, name), newest.get(device, (False, "")))
     beats = []
-    for device, name in newest.items():
+    for device, (_, name) in newest.items():
         stored = storage.read(name)
         if stored is None:
             continue
@@ -47,6 +50,8 @@ def troubles(beat: Heartbeat, now: datetime) -> list[str]:
     found = []
     if now - beat.sent > _SILENT:
         found.append(f"silent for {(now - beat.sent).days} days")
+    if beat.sent - now > _AHEAD:
+        found.append("its clock is ahead")
     if beat.sync not in ("current", "updated", "waiting", "pinned"):
         found.append(f"its last sync: {beat.sync}")
     found += [f"put {model} back: {reason}" for model, reason in beat.blocked.items()]

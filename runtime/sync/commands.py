@@ -93,8 +93,8 @@ def sync_command(
     What is not signed, does not pass its self-test here or is too slow is refused, and the model in
     use stays. A running `birdedge classify --camera` changes over between two frames.
 
-    Exit code 0: the newest is in use; 1: it could not be brought (or reported), and why; 130:
-    Ctrl-C.
+    Exit code 0: the newest is in use, or the hours of --window are over; 1: it could not be brought
+    (or reported), and why; 130: Ctrl-C.
     """
     from ..extras import needs_extra
     from .release import CHANNEL
@@ -112,6 +112,7 @@ def sync_command(
     with needs_extra("sync"):
         import packaging.version  # noqa: F401
         import tuf.ngclient  # noqa: F401
+    from ..errors import SyncError
     from ..installed import Installed
     from .line import Line
     from .locations import locate
@@ -126,6 +127,12 @@ def sync_command(
     )
     try:
         outcome = _run(installed, line, channel, region, root, report=report)
+    except SyncError as error:
+        if error.kind != "closed":
+            raise
+        # As it was asked for: no failure, and nothing is sent outside the hours.
+        typer.echo(f"birdedge: {error}", err=True)
+        return
     except KeyboardInterrupt:
         sys.stdout.flush()
         # A download may be under way, and a normal exit would wait for it.
@@ -158,7 +165,7 @@ def _run(
         with _shown() as progress:
             return synchronise(installed, line, channel, _version(), region, root, progress)
     except SyncError as error:
-        if report:
+        if report and error.kind != "closed":
             _try_to_report(installed, line, channel, error.kind)
         raise
 

@@ -25,6 +25,9 @@ from .proxy import connections
 
 HEARTBEAT_SCHEMA = 1
 PREFIX = "fleet/"
+TIME = "%Y%m%dT%H%M%S.%fZ"
+"""Of a name below it: names are in the order of time."""
+
 _TIMEOUT_SECONDS = 30.0
 _PATH = re.compile(r"\S*/.*?(?=: |$)")
 
@@ -119,7 +122,7 @@ def send(beat: Heartbeat, location: Location) -> None:
     Raises:
         SyncError: it could not be put there.
     """
-    name = f"{PREFIX}{beat.device}/{beat.sent:%Y%m%dT%H%M%S.%fZ}.json"
+    name = f"{PREFIX}{beat.device}/{beat.sent:{TIME}}.json"
     content = beat.model_dump_json(exclude_none=True).encode()
     if location.url.startswith("file:"):
         _into_folder(Path(location.shown).expanduser() / name, content)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import requires
 from pathlib import Path
@@ -23,7 +24,7 @@ from birdedge.compress.publish.storage.gcs import GoogleStorage
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import SyncError
 from birdedge.runtime.installed import Installed
-from birdedge.runtime.sync.heartbeat import PREFIX, heartbeat, send
+from birdedge.runtime.sync.heartbeat import PREFIX, TIME, Heartbeat, heartbeat, send
 from birdedge.runtime.sync.locations import locate
 
 BUCKET, TOKEN = "birds", "of-this-hour"
@@ -222,6 +223,25 @@ def test_a_heartbeat_says_nothing_of_birds_or_places(device: Device) -> None:
         "free_gb", "temperature",
     }  # fmt: skip
     assert json.loads(told)["blocked"] == {"bad": "cannot read ...: it is gone"}
+
+
+def test_a_clock_that_was_once_ahead_hides_no_later_heartbeat(tmp_path: Path) -> None:
+    storage = FolderStorage(tmp_path)
+    beat = heartbeat(Installed(tmp_path / "models"), "stable", "current")
+    now = beat.sent
+    ahead = beat.model_copy(update={"sent": now + timedelta(days=365), "sync": "clock"})
+
+    def says(each: Heartbeat) -> None:
+        name = f"{PREFIX}{each.device}/{each.sent:{TIME}}.json"
+        storage.write(name, each.model_dump_json().encode(), ABSENT)
+
+    says(ahead)
+    (alone,) = last_heartbeats(storage, now)
+    says(beat)
+    (last,) = last_heartbeats(storage, now)
+
+    assert alone == ahead and "its clock is ahead" in troubles(alone, now)
+    assert last == beat and troubles(last, now) == []
 
 
 def test_what_is_no_heartbeat_is_passed_over(tmp_path: Path) -> None:

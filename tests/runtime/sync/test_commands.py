@@ -16,8 +16,11 @@ from pathlib import Path
 import pytest
 from publisher import renamed
 from servers.web import WebServer
+from typer.testing import CliRunner
 
+from birdedge.cli import app
 from birdedge.runtime.bundle import ModelBundle
+from birdedge.runtime.errors import SyncError
 
 Birdedge = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -116,6 +119,23 @@ def test_outside_its_window_it_does_nothing(birdedge: Birdedge, repository: str)
 
     assert (done.returncode, done.stdout) == (0, "")
     assert f"outside the window {start}-{end}; nothing done" in done.stderr
+
+
+def test_the_end_of_its_hours_is_no_failure_and_nothing_is_sent_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`test_download.py` has the download that such an end cuts off."""
+
+    def cut_off(*_: object) -> None:
+        raise SyncError("its hours are over; it goes on in the next ones", "closed")
+
+    monkeypatch.setattr("birdedge.runtime.sync.synchronise.synchronise", cut_off)
+    models = ["--models", str(tmp_path / "models")]
+    done = CliRunner().invoke(app, ["sync", str(tmp_path), "--report", *models])
+
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "birdedge: its hours are over; it goes on in the next ones\n"
+    assert not (tmp_path / "fleet").exists()
 
 
 @pytest.mark.parametrize("option", ["--watch-hours", "--max-slowdown", "--max-ms", "--max-mb"])
