@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -148,11 +148,32 @@ class Installed:
             model = bad if bad.digest == digest else self.by_digest(digest)
             # Blocked last: a power cut before leaves a model that will be tried and watched again.
             if bad.digest == digest:
-                self._link(self._before().name)
-                # Nobody wants to go forward again to what was bad.
-                state.previous = None
+                self._go_back(state, self._before().name)
             _block(state, digest, model.model if model else digest[:12], reason)
         return self.current()
+
+    def leave(self, withdrawn: Container[str]) -> bool:
+        """Go back from the model in use, if sync brought it and it was taken back since.
+
+        Nothing is blocked: what was taken back may be published again. A model that somebody pinned
+        stays, and so does one that somebody put there.
+
+        Args:
+            withdrawn: digests of all that was taken back; the model before may be among them.
+
+        Returns:
+            Whether another model is in use now.
+
+        Raises:
+            SyncError: the folder cannot be written to.
+        """
+        with self.changing() as state:
+            bad, before = self.current(), self._before()
+            if state.pinned or bad.name not in state.brought or bad.digest not in withdrawn:
+                return False
+            _end_trial(state, bad.digest)
+            self._go_back(state, INSIDE if before.digest in withdrawn else before.name)
+        return True
 
     def block(self, digest: str, model: str, reason: str) -> None:
         """Take a model never again, unless somebody asks for it."""
@@ -264,6 +285,11 @@ class Installed:
             draft.rename(link)
         sync_to_disk(self.folder)
 
+    def _go_back(self, state: State, name: str) -> None:
+        self._link(name)
+        # Nobody wants to go forward again to what was bad.
+        state.previous = None
+
     def _before(self) -> InstalledModel:
         """What can be gone back to: the one before if it is whole and not blocked, or inside."""
         state = self.state()
@@ -295,5 +321,9 @@ class Installed:
 def _block(state: State, digest: str, model: str, reason: str) -> None:
     state.blocked[digest] = Blocked(model=model, reason=reason, since=datetime.now(UTC))
     state.failures.pop(digest, None)
+    _end_trial(state, digest)
+
+
+def _end_trial(state: State, digest: str) -> None:
     if state.trial is not None and state.trial.digest == digest:
         state.trial = None

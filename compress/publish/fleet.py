@@ -8,8 +8,12 @@ from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
+from ...runtime.errors import one_line
 from ...runtime.sync.heartbeat import PREFIX, TIME, Heartbeat
 from .storage import Storage
+
+_WELL = ("current", "updated", "waiting", "pinned", "closed")
+"""What a sync may have come to that needs nobody: hours that are closed open again."""
 
 _SILENT = timedelta(days=2)
 _AHEAD = timedelta(hours=1)
@@ -52,7 +56,7 @@ def troubles(beat: Heartbeat, now: datetime) -> list[str]:
         found.append(f"silent for {(now - beat.sent).days} days")
     if beat.sent - now > _AHEAD:
         found.append("its clock is ahead")
-    if beat.sync not in ("current", "updated", "waiting", "pinned"):
+    if beat.sync not in _WELL:
         found.append(f"its last sync: {beat.sync}")
     found += [f"put {model} back: {reason}" for model, reason in beat.blocked.items()]
     if beat.free_gb < _FULL_GB:
@@ -71,17 +75,22 @@ def table(beats: Iterable[Heartbeat], now: datetime | None = None) -> Table:
         shown.add_column(title, justify="right" if number else "left", overflow="fold")
     for beat in beats:
         shown.add_row(
-            escape(beat.device[:8]),
+            _plain(beat.device[:8]),
             _ago(now - beat.sent),
-            escape(beat.channel),
-            escape(beat.model) + (" (watched)" if beat.trial else ""),
-            escape(beat.birdedge),
+            _plain(beat.channel),
+            _plain(beat.model) + (" (watched)" if beat.trial else ""),
+            _plain(beat.birdedge),
             "" if beat.visits is None else f"{beat.visits:,}",
             "" if beat.latency_ms is None else f"{beat.latency_ms:.0f}",
             _sure(beat.confidence),
             style="red" if troubles(beat, now) else None,
         )
     return shown
+
+
+def _plain(text: str) -> str:
+    """What a device wrote, as it can be shown: neither markup nor a terminal's commands."""
+    return escape(one_line(text))
 
 
 def _sure(confidence: list[int] | None) -> str:

@@ -21,6 +21,9 @@ from .storage import ABSENT, PublishError
 _MOST_RELEASES = 5
 """Of a channel. Devices that may not take the newest take the next one that they may."""
 
+_MOST_WITHDRAWN = 100
+"""That a channel remembers: a device that was away for longer follows what is offered to it."""
+
 Told = Callable[[str], None]
 
 
@@ -69,14 +72,20 @@ def publish(
         if object_name(info) not in there:
             told(entry.name)
         uploaded += _put(repository, info, bundle.folder / entry.name, there)
-    releases = (release, *others)[:_MOST_RELEASES]
-    _offer(repository, channel, Channel(releases=releases), {release.manifest.sha256: entries})
+    digest = release.manifest.sha256
+    offered = Channel(
+        releases=(release, *others)[:_MOST_RELEASES],
+        withdrawn=tuple(gone for gone in before.withdrawn if gone != digest),
+    )
+    _offer(repository, channel, offered, {digest: entries})
     repository.commit()
     return Published(release, uploaded)
 
 
 def withdraw(repository: Repository, channel: str, model: str) -> Release:
     """Take a release out of a channel: devices that have it go to the next that is for them.
+
+    Those for which there is none go back to the model before, or to the one inside birdedge.
 
     Raises:
         ConflictError: somebody else published meanwhile.
@@ -91,8 +100,11 @@ def withdraw(repository: Repository, channel: str, model: str) -> Release:
     if len(found) != 1:
         names = ", ".join(release.model for release in before.releases) or "none"
         raise PublishError(f"{model!r} is not one of {channel}'s releases: {names}")
-    releases = tuple(release for release in before.releases if release is not found[0])
-    _offer(repository, channel, Channel(releases=releases), {})
+    offered = Channel(
+        releases=tuple(release for release in before.releases if release is not found[0]),
+        withdrawn=(found[0].manifest.sha256, *before.withdrawn)[:_MOST_WITHDRAWN],
+    )
+    _offer(repository, channel, offered, {})
     repository.commit()
     return found[0]
 

@@ -84,7 +84,9 @@ def publish_command(
         raise typer.BadParameter("give a BUNDLE, or --withdraw MODEL", param_hint="BUNDLE")
     numbers = (percent, max_latency, max_slowdown, max_memory, watch_hours)
     if not all(number is None or math.isfinite(number) for number in numbers):
-        raise typer.BadParameter("inf and nan are no numbers of milliseconds or hours")
+        raise typer.BadParameter(
+            "inf and nan are no numbers of percent, milliseconds, megabytes or hours"
+        )
     try:
         Version(min_version)
     except InvalidVersion as error:

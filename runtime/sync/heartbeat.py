@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import urllib3
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt
 
 from .. import machine
 from ..errors import SyncError
@@ -73,7 +73,7 @@ class Heartbeat(BaseModel):
     visits: int | None = None
     frames: int | None = None
     latency_ms: float | None = None
-    confidence: list[int] | None = None
+    confidence: list[NonNegativeInt] | None = None
     free_gb: float
     temperature: float | None = None
 

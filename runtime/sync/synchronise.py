@@ -12,6 +12,7 @@ from ..installed import Installed
 from .clock import certain_time, check_clock, check_dates
 from .install import Progress, What, install, is_whole
 from .line import Line
+from .release import Channel
 from .rollout import Device, choose_release
 from .roots import first_root
 from .trust import TrustedRepository
@@ -22,8 +23,9 @@ class Outcome:
     """What a sync came to.
 
     Attributes:
-        state: ``updated``, ``current`` (nothing to do), ``waiting`` (nothing is meant for this
-            device yet) or ``pinned`` (somebody wants the one in use to stay).
+        state: ``updated`` (another model is in use), ``current`` (nothing to do), ``waiting``
+            (nothing is meant for this device yet) or ``pinned`` (somebody wants the one in use to
+            stay).
         model: id of the model in use now.
         digest: of the same.
         detail: a sentence for people.
@@ -83,13 +85,27 @@ def synchronise(
             return Outcome(what, used.model, used.digest, detail, line.requests, line.bytes_read)
 
         if release is None:
-            return outcome("waiting", f"{channel} has no model for this device yet")
+            return outcome(*_without_release(installed, offered, channel))
         if release.manifest.sha256 == current.digest and is_whole(current.folder):
             shutil.rmtree(place / "partial", ignore_errors=True)
             return outcome("current", f"{current.model} is the newest for this device")
         if state.pinned:
             return outcome("pinned", f"{current.model} is pinned; {release.model} waits")
         return outcome(*install(installed, trust, release, place / "partial", progress))
+
+
+def _without_release(installed: Installed, offered: Channel, channel: str) -> tuple[What, str]:
+    """What a device does for which there is no release: it waits, but not with one taken back."""
+    current = installed.current()
+    if current.digest not in offered.withdrawn:
+        return "waiting", f"{channel} has no model for this device yet"
+    if installed.leave(offered.withdrawn):
+        return "updated", (
+            f"{current.model} was withdrawn from {channel}, which has no other model for this "
+            f"device; {installed.current().model} is in use again"
+        )
+    kept = "is pinned" if installed.state().pinned else "was put here by hand"
+    return "pinned", f"{current.model} was withdrawn from {channel}, but {kept}"
 
 
 @contextmanager

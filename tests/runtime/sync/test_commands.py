@@ -148,6 +148,14 @@ def test_no_number_is_wrong_usage_before_anything_is_opened(
     assert "are no numbers" in done.stderr
 
 
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_a_share_that_is_no_number_is_wrong_usage(birdedge: Birdedge, number: str) -> None:
+    done = birdedge("publish", "nowhere", "--to", "nowhere", "--percent", number)
+
+    assert done.returncode == 2
+    assert "Invalid value" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

@@ -19,6 +19,7 @@ from PIL import Image
 from publisher import Device, Publisher, renamed, spoiled
 from servers.web import WebServer
 
+from birdedge.compress.publish.publish import withdraw
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.health import Health, write_health
 from birdedge.runtime.installed import INSIDE, Installed
@@ -243,3 +244,21 @@ def test_a_running_service_takes_a_new_model_over_and_counts_what_it_does(
     assert {f"health-{device.installed.find(name).digest[:12]}.json" for name in
             ("garden-2", "garden-3")} <= files  # fmt: skip
     assert [model.name == INSIDE for model in device.installed.models()] == [True, False, False]
+
+
+@pytest.mark.slow
+def test_a_running_service_goes_on_with_the_model_inside_when_all_others_are_withdrawn(
+    service: Callable[[], subprocess.Popen[str]], device: Device, publisher: Publisher
+) -> None:
+    process = service()
+    until(lambda: device.installed.state().trial.starts == 1)
+    for name in ("garden-1", "garden-2"):
+        withdraw(publisher.repository(), "stable", name)
+    inside = device.sync().model
+    time.sleep(4.0)
+    process.terminate()
+    _, told = process.communicate(timeout=20)
+
+    assert process.returncode == 0
+    assert device.installed.current().name == INSIDE
+    assert f"birdedge: {inside} names the birds from now on" in told.splitlines()

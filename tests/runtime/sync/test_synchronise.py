@@ -94,20 +94,6 @@ def test_a_pinned_model_stays(publisher: Publisher, device: Device, version: Ver
     assert device.model == "garden-1"
 
 
-def test_a_release_that_is_withdrawn_leaves_the_devices(
-    publisher: Publisher, device: Device, version: Version
-) -> None:
-    from birdedge.compress.publish.publish import withdraw
-
-    publisher.publish(version("garden-1"))
-    publisher.publish(version("garden-2"))
-    assert device.sync().model == "garden-2"
-
-    withdraw(publisher.repository(), "stable", "garden-2")
-
-    assert device.sync().model == "garden-1"
-
-
 def test_a_word_that_is_said_during_a_download_counts(
     publisher: Publisher, device: Device, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
