@@ -93,6 +93,7 @@ def run(options: ClassifyOptions) -> int:
     endless = options.camera is not None or any(holds_frames(source) for source in sources)
     printer = _printer(options, classifier, endless)
     failures = done = 0
+    saved = _saved_before(options, sources)
     with ExitStack() as closing:
         closing.callback(classifier.close)
         results, total = _results(options, sources, endless, classifier)
@@ -109,7 +110,7 @@ def run(options: ClassifyOptions) -> int:
                 printer.add(result)
                 if options.save_frames is not None:
                     try:
-                        _save(result, options.save_frames, done)
+                        _save(result, options.save_frames, saved + done)
                     except ImageError as error:
                         failures += 1
                         say(str(error))
@@ -182,6 +183,12 @@ def _with_progress(
 def _save(result: Result, folder: Path, number: int) -> None:
     if result.prediction is not None and result.image is not None:
         save_picture(result.image, folder, number, result.name, result.prediction.name)
+
+
+def _saved_before(options: ClassifyOptions, sources: list[str]) -> int:
+    """What is numbered on from: a camera's earlier pictures stay, files' give way to their like."""
+    live = options.camera is not None or any(is_live(source) for source in sources)
+    return highest_number(options.save_frames) if live and options.save_frames is not None else 0
 
 
 def highest_number(folder: Path) -> int:

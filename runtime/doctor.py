@@ -17,7 +17,7 @@ from . import machine
 from .bundle import ModelBundle
 from .errors import BirdedgeError, MissingExtraError
 from .golden import self_test
-from .sightings.database import NAME, read_database
+from .sightings.database import NAME, check_writable, read_database
 from .sources import without_credentials
 from .sources.cameras import camera_frames, kind_of
 
@@ -184,9 +184,12 @@ def _connected_cameras(root: Path) -> Iterator[Finding]:
 def _store(patient: Patient) -> Iterator[Finding]:
     store = patient.store
     place = next(folder for folder in (store, *store.absolute().parents) if folder.is_dir())
-    if not os.access(place, os.W_OK):
+    closed = [
+        path for path in (place, store / NAME) if path.exists() and not os.access(path, os.W_OK)
+    ]
+    if closed:
         advice = f"sudo chown -R $USER {place}, or another --store"
-        yield Finding("store", "failure", f"{place} is not yours to write to", advice)
+        yield Finding("store", "failure", f"{closed[0]} is not yours to write to", advice)
     elif store.is_file():
         yield Finding("store", "failure", f"{store} is a file", "name a folder with --store")
     elif not (store / NAME).is_file():
@@ -194,6 +197,7 @@ def _store(patient: Patient) -> Iterator[Finding]:
     else:
         with read_database(store) as connection:
             (count,) = connection.execute("SELECT COUNT(*) FROM sightings").fetchone()
+            check_writable(connection)
         yield Finding("store", "ok", f"{store}, {count:,} sightings")
     free = shutil.disk_usage(place).free
     detail = f"{free / 1e9:,.1f} GB are free for {store}"

@@ -22,9 +22,10 @@ from pathlib import Path
 
 from .bundle import MANIFEST, ModelBundle, read_manifest, sha256
 from .default import CURRENT, DEFAULT_MODEL
+from .durable import sync_to_disk
 from .errors import BundleError, SyncError
 from .health import health_file
-from .model_state import Blocked, State, changing_state, read_state, sync_to_disk
+from .model_state import Blocked, State, changing_state, read_state
 
 INSIDE = "inside"
 """What the model inside birdedge is called among those of a folder."""

@@ -1,7 +1,6 @@
 """What a device remembers of its models: a small file, changed by one process at a time."""
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -9,6 +8,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .durable import sync_to_disk
 
 STATE = "state.json"
 
@@ -102,12 +103,3 @@ def changing_state(folder: Path) -> Iterator[State]:
         sync_to_disk(draft)
         draft.rename(folder / STATE)
         sync_to_disk(folder)
-
-
-def sync_to_disk(path: Path) -> None:
-    """Have a file's content, or a folder's names, survive a power cut; see fsync(2)."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

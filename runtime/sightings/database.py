@@ -92,6 +92,16 @@ def read_database(folder: Path) -> Iterator[sqlite3.Connection]:
         raise StoreError(f"{path}: {error}") from error
 
 
+def check_writable(connection: sqlite3.Connection) -> None:
+    """Write nothing, but as if: a database that belongs to somebody else can be opened, too.
+
+    Raises:
+        sqlite3.Error: it may not be written to, or the disk is full.
+    """
+    with transaction(connection):
+        connection.execute("DELETE FROM sightings WHERE FALSE")
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether the file is no database, or one that was overwritten in part."""
     return _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -57,7 +57,9 @@ def export_to(out: Path | None, write: Callable[[Path], None], *, overwrite: boo
     except OSError as error:
         where = out.parent if out is not None else "a temporary file"
         raise StoreError(f"cannot write to {where}: {error.strerror or error}") from error
-    sys.stdout.write(text)
+    if out is None:
+        # Not in the block above: a reader that went away has nothing to do with the file.
+        sys.stdout.write(text)
 
 
 def _may_go(folder: Path, draft: Path) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..model_state import sync_to_disk
+from ..durable import sync_to_disk
 from . import Sighting
 from .database import transaction
 from .rows import to_text

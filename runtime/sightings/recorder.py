@@ -21,6 +21,7 @@ from ..visits import Visit
 from . import Guess, Sighting
 from .database import (
     NAME,
+    check_writable,
     is_damage,
     is_forbidden,
     open_database,
@@ -99,15 +100,14 @@ class Recorder:
         with suppress(queue.Full):
             self._queue.put(None, timeout=_PATIENCE_SECONDS)
         self._thread.join(_PATIENCE_SECONDS)
-        if self._thread.is_alive():
+        if self._thread.is_alive() or not self._queue.empty():
             _log.error("the store in %s does not answer; what waited is lost", self._store)
 
     def _try(self) -> None:
         """A folder that is no good is to be known at once; a disk that is full is waited for."""
         try:
-            with closing(open_database(self._store)) as connection, transaction(connection):
-                # One that belongs to somebody else can be opened, too.
-                connection.execute("DELETE FROM sightings WHERE FALSE")
+            with closing(open_database(self._store)) as connection:
+                check_writable(connection)
         except sqlite3.Error as error:
             if is_forbidden(error):
                 raise StoreError(f"cannot keep sightings in {self._store}: {error}") from error

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sqlite3
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -160,6 +162,34 @@ def test_the_store_is_read(
     (found,) = look()["store"]
     assert found.state == "failure"
     assert "sets a damaged database aside" in found.advice
+
+
+def test_a_database_that_may_not_be_written_is_told(
+    look: Callable[..., dict[str, list[Finding]]],
+    tmp_path: Path,
+    visit: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder = Recorder(tmp_path / "store")
+    recorder.take(visit())
+    recorder.close()
+    file = tmp_path / "store" / "sightings.db"
+
+    with monkeypatch.context() as anybody:
+        anybody.setattr(doctor.os, "access", lambda path, _: path != file)
+        (found, *_) = look()["store"]
+    assert (found.state, found.detail) == ("failure", f"{file} is not yours to write to")
+    assert found.advice.startswith("sudo chown")
+
+    @contextmanager
+    def read_alone(_: Path) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True, isolation_level=None)) as it:
+            yield it
+
+    monkeypatch.setattr(doctor, "read_database", read_alone)
+    (found, *_) = look()["store"]
+    assert found.state == "failure"
+    assert "attempt to write a readonly database" in found.detail
 
 
 def test_a_store_that_is_a_file_is_told(

@@ -205,6 +205,18 @@ def test_classify_tells_of_losses_and_keeps_the_password(
     assert "secret" not in done.stdout + done.stderr
 
 
+def test_what_a_camera_gave_another_time_stays_saved(
+    birdedge: Birdedge, model: Path, mjpeg: SwitchOn, tmp_path: Path
+) -> None:
+    camera = mjpeg()
+    options = ["--model", model, "--whole-frame", "--frames", 2, "--save-frames", "saved"]
+    for _ in range(2):
+        assert birdedge("classify", "--camera", camera.url, *options).returncode == 0
+
+    numbers = sorted(path.name[:6] for path in (tmp_path / "saved").iterdir())
+    assert numbers == ["000001", "000002", "000003", "000004"]
+
+
 def test_a_stream_alone_is_a_camera(birdedge: Birdedge, model: Path, rtsp: str) -> None:
     options = ["--model", model, "--json", "--frames", 3]
     moving = birdedge("classify", rtsp, *options)

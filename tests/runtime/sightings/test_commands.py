@@ -3,12 +3,14 @@
 import csv
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from birdedge.runtime.sightings.database import read_database
 from birdedge.runtime.sightings.recorder import Recorder
 from birdedge.runtime.visits import Visit
 
@@ -207,6 +209,40 @@ def test_what_is_there_is_not_overwritten_unasked(sightings: Sightings, tmp_path
     assert sightings("export", "--out", out, "--force").returncode == 0
     assert out.read_text().startswith("id,start,end")
     assert not list(tmp_path.glob(".birdedge-*"))
+
+
+def test_an_export_that_nobody_reads_to_its_end_is_cut_off_quietly(
+    store: Path, environment: dict[str, str]
+) -> None:
+    """As by `head`: more than a pipe holds."""
+    with read_database(store) as connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(sightings)")]
+        others = ", ".join(columns[1:])
+        for number in range(1000):
+            connection.execute(
+                f"INSERT INTO sightings SELECT 'more-{number}', {others} "
+                "FROM sightings WHERE id = (SELECT MIN(id) FROM sightings)"
+            )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "birdedge", "sightings", "export"],
+        env=environment | {"BIRDEDGE_STORE": str(store)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline().startswith("id,start,end")
+    process.stdout.close()
+    told = process.stderr.read()
+
+    assert "Traceback" not in told and "temporary file" not in told
+    assert process.wait(timeout=20) in (0, 1)
+
+
+def test_a_day_that_no_other_time_zone_has_is_wrong_usage(birdedge: Birdedge, store: Path) -> None:
+    tokyo = {"BIRDEDGE_STORE": str(store), "TZ": "Asia/Tokyo"}
+    done = birdedge("sightings", "list", "--since", "0001-01-01", env=tokyo)
+
+    assert done.returncode == 2
+    assert "cannot be said in another time zone" in done.stderr
 
 
 def test_an_export_that_fails_leaves_nothing(sightings: Sightings, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from recordings import MakeVisit, kept, record
 
+from birdedge.runtime.durable import sync_to_disk
 from birdedge.runtime.errors import StoreError
-from birdedge.runtime.sightings import recorder
+from birdedge.runtime.sightings import pictures, recorder
 from birdedge.runtime.sightings.database import read_database
 from birdedge.runtime.sightings.pictures import Budget, prune
 from birdedge.runtime.sightings.recorder import Recorder
@@ -34,6 +35,23 @@ def test_the_oldest_pictures_go_first_but_for_favourites_and_firsts(
     pictured = [sighting.picture is not None for sighting in kept(tmp_path)]
     assert pictured == [True, True, True, False, False, True]
     assert len(list(tmp_path.glob("pictures/*/*/*/*.jpg"))) == 4
+
+
+def test_a_picture_is_on_the_card_before_its_row(
+    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power may go at any moment: content first, then the name, then what refers to it."""
+    told = []
+
+    def watched(path: Path) -> None:
+        told.append((path.suffix, len(list(tmp_path.glob("pictures/*/*/*/*.jpg"))), kept(tmp_path)))
+        sync_to_disk(path)
+
+    monkeypatch.setattr(pictures, "sync_to_disk", watched)
+    record(tmp_path, visit())
+
+    assert told == [(".tmp", 0, []), ("", 1, [])]
+    assert len(kept(tmp_path)) == 1
 
 
 def test_what_goes_wrong_with_a_database_in_use_is_told_by_its_name(
