@@ -117,7 +117,7 @@ class Installed:
         found = []
         with suppress(OSError, BundleError):
             found.append(self._describe(self._linked()))
-        return [*dict.fromkeys((*found, self._before()))]
+        return [*dict.fromkeys((*found, self._before(self.state())))]
 
     def use(self, name: str) -> None:
         """Swap a model in, by its folder's name; the one before is remembered.
@@ -149,7 +149,7 @@ class Installed:
             model = bad if bad.digest == digest else self.by_digest(digest)
             # Blocked last: a power cut before leaves a model that will be tried and watched again.
             if bad.digest == digest:
-                self._go_back(state, self._before().name)
+                self._go_back(state)
             _block(state, digest, model.model if model else digest[:12], reason)
         return self.current()
 
@@ -157,10 +157,10 @@ class Installed:
         """Go back from the model in use, if sync brought it and it was taken back since.
 
         Nothing is blocked: what was taken back may be published again. A model that somebody pinned
-        stays, and so does one that somebody put there.
+        stays, and so does one that somebody put there. Nothing leads back to what was taken back.
 
         Args:
-            withdrawn: digests of all that was taken back; the model before may be among them.
+            withdrawn: digests of all that was taken back.
 
         Returns:
             Whether another model is in use now.
@@ -169,11 +169,13 @@ class Installed:
             SyncError: the folder cannot be written to.
         """
         with self.changing() as state:
-            bad, before = self.current(), self._before()
+            if self._before(state).digest in withdrawn:
+                state.previous = None
+            bad = self.current()
             if state.pinned or bad.name not in state.brought or bad.digest not in withdrawn:
                 return False
+            self._go_back(state)
             _end_trial(state, bad.digest)
-            self._go_back(state, INSIDE if before.digest in withdrawn else before.name)
         return True
 
     def block(self, digest: str, model: str, reason: str) -> None:
@@ -238,10 +240,6 @@ class Installed:
             keep = {self.current().name, state.previous}
             for name in state.brought:
                 if name not in keep:
-                    with suppress(BundleError):
-                        health_file(self.folder, self._describe(name).digest).unlink(
-                            missing_ok=True
-                        )
                     shutil.rmtree(self.folder / name, ignore_errors=True)
             state.brought = [name for name in state.brought if name in keep]
         for draft in self.folder.glob(f"{_DRAFT}*"):
@@ -249,8 +247,10 @@ class Installed:
                 draft.unlink(missing_ok=True)
             else:
                 shutil.rmtree(draft, ignore_errors=True)
-        for draft in self.folder.glob(".health-*"):
-            draft.unlink(missing_ok=True)
+        healths = {health_file(self.folder, model.digest) for model in self.models()}
+        for file in (*self.folder.glob(".health-*"), *self.folder.glob("health-*.json")):
+            if file not in healths:
+                file.unlink(missing_ok=True)
 
     def state(self) -> State:
         """What is remembered; nothing, where that is damaged or was never written.
@@ -286,14 +286,13 @@ class Installed:
             draft.rename(link)
         sync_to_disk(self.folder)
 
-    def _go_back(self, state: State, name: str) -> None:
-        self._link(name)
+    def _go_back(self, state: State) -> None:
+        self._link(self._before(state).name)
         # Nobody wants to go forward again to what was bad.
         state.previous = None
 
-    def _before(self) -> InstalledModel:
+    def _before(self, state: State) -> InstalledModel:
         """What can be gone back to: the one before if it is whole and not blocked, or inside."""
-        state = self.state()
         with suppress(OSError):
             if state.previous not in (None, INSIDE, self._linked()):
                 with suppress(BundleError):

@@ -103,7 +103,9 @@ class Probation:
                 put_back(self._installed, self.model, reason)
             elif self._is_over(trial):
                 with self._installed.changing() as state:
-                    state.trial = None
+                    # Unless sync brought another one this very moment.
+                    if state.trial is not None and state.trial.digest == trial.digest:
+                        state.trial = None
 
     def keep(self) -> None:
         """Write down what was seen."""
@@ -181,7 +183,7 @@ def _count(installed: Installed) -> None:
             put_back(installed, current, f"the service failed {starts} times with it")
             return
         with installed.changing() as state:
-            if state.trial is not None:
+            if state.trial is not None and state.trial.digest == trial.digest:
                 state.trial.starts, state.trial.boot = starts + 1, boot
 
 

@@ -12,8 +12,8 @@ from ...runtime.errors import one_line
 from ...runtime.sync.heartbeat import PREFIX, TIME, Heartbeat
 from .storage import Storage
 
-_WELL = ("current", "updated", "waiting", "pinned", "closed")
-"""What a sync may have come to that needs nobody: hours that are closed open again."""
+_WELL = ("current", "updated", "waiting", "pinned")
+"""What a sync may have come to that needs nobody."""
 
 _SILENT = timedelta(days=2)
 _AHEAD = timedelta(hours=1)

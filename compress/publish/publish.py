@@ -1,5 +1,6 @@
 """A bundle to a channel: what is new is uploaded, then the channel's releases are signed."""
 
+import re
 from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _MOST_RELEASES = 5
 
 _MOST_WITHDRAWN = 100
 """That a channel remembers: a device that was away for longer follows what is offered to it."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Told = Callable[[str], None]
 
@@ -82,31 +85,44 @@ def publish(
     return Published(release, uploaded)
 
 
-def withdraw(repository: Repository, channel: str, model: str) -> Release:
+def withdraw(repository: Repository, channel: str, model: str) -> str:
     """Take a release out of a channel: devices that have it go to the next that is for them.
 
-    Those for which there is none go back to the model before, or to the one inside birdedge.
+    Until that is there, or where there is none, they go back to the model before, or to the one
+    inside birdedge.
+
+    Args:
+        repository: as it is now.
+        channel: an existing one.
+        model: a release's id, or the beginning of its manifest's SHA-256; the whole of it for one
+            that newer releases have pushed out.
+
+    Returns:
+        What was taken back: its id, or the digest of one that was pushed out.
 
     Raises:
         ConflictError: somebody else published meanwhile.
-        PublishError: the channel has no such release.
+        PublishError: the channel has no such release, or several.
     """
     before = read_channel(repository, channel)
-    found = [
-        release
+    found = {
+        release.manifest.sha256: release.model
         for release in before.releases
         if model == release.model or (len(model) >= 4 and release.manifest.sha256.startswith(model))
-    ]
+    }
+    if not found and _DIGEST.fullmatch(model):
+        found = {model: model}
     if len(found) != 1:
         names = ", ".join(release.model for release in before.releases) or "none"
         raise PublishError(f"{model!r} is not one of {channel}'s releases: {names}")
+    ((digest, name),) = found.items()
     offered = Channel(
-        releases=tuple(release for release in before.releases if release is not found[0]),
-        withdrawn=(found[0].manifest.sha256, *before.withdrawn)[:_MOST_WITHDRAWN],
+        releases=tuple(kept for kept in before.releases if kept.manifest.sha256 != digest),
+        withdrawn=tuple(dict.fromkeys((digest, *before.withdrawn)))[:_MOST_WITHDRAWN],
     )
     _offer(repository, channel, offered, {})
     repository.commit()
-    return found[0]
+    return name
 
 
 def check_bundle(bundle: ModelBundle) -> None:

@@ -95,7 +95,7 @@ def publish_command(
     if model is None:
         assert withdraw is not None
         gone = take_back(repository, channel, withdraw)
-        typer.echo(f"{gone.model} is withdrawn from {channel}", err=True)
+        typer.echo(f"{gone} is withdrawn from {channel}", err=True)
         return
     bundle = ModelBundle.load(model)
     with tempfile.TemporaryDirectory() as aside:

@@ -23,7 +23,7 @@ _FREE_BYTES = 50_000_000
 _TRIES = 3
 """A model that is too slow, too large or dies here is tried so often: the machine may be busy."""
 
-What = Literal["updated", "current", "waiting", "pinned"]
+What = Literal["updated", "current", "waiting", "pinned", "withdrawn"]
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import SyncError
-from ..installed import Installed
+from ..installed import INSIDE, Installed
 from .clock import certain_time, check_clock, check_dates
 from .install import Progress, What, install, is_whole
 from .line import Line
-from .release import Channel
 from .rollout import Device, choose_release
 from .roots import first_root
 from .trust import TrustedRepository
@@ -24,8 +23,8 @@ class Outcome:
 
     Attributes:
         state: ``updated`` (another model is in use), ``current`` (nothing to do), ``waiting``
-            (nothing is meant for this device yet) or ``pinned`` (somebody wants the one in use to
-            stay).
+            (nothing is meant for this device yet), ``pinned`` (somebody wants the one in use to
+            stay) or ``withdrawn`` (the same, though its keeper took it back).
         model: id of the model in use now.
         digest: of the same.
         detail: a sentence for people.
@@ -77,6 +76,8 @@ def synchronise(
             state.latest = max(now, state.latest or now)
             digests = {release.manifest.sha256 for release in offered.releases}
             state.failures = {key: n for key, n in state.failures.items() if key in digests}
+        before = installed.current()
+        left = bool(offered.withdrawn) and installed.leave(offered.withdrawn)
         current = installed.current()
         release = choose_release(offered, Device(state.device, version, region), state.blocked)
 
@@ -84,28 +85,28 @@ def synchronise(
             used = installed.current()
             return Outcome(what, used.model, used.digest, detail, line.requests, line.bytes_read)
 
-        if release is None:
-            return outcome(*_without_release(installed, offered, channel))
-        if release.manifest.sha256 == current.digest and is_whole(current.folder):
+        settled = release is None or (
+            release.manifest.sha256 == current.digest and is_whole(current.folder)
+        )
+        if settled:
             shutil.rmtree(place / "partial", ignore_errors=True)
+        if settled and left:
+            return outcome(
+                "updated",
+                f"{before.model} was withdrawn from {channel}; {current.model} is in use again",
+            )
+        # The model inside is what there is where nothing else may be used.
+        taken_back = current.digest in offered.withdrawn and current.name != INSIDE
+        if taken_back and (release is None or state.pinned):
+            kept = "is pinned" if state.pinned else "is none that sync brought"
+            return outcome("withdrawn", f"{current.model} was withdrawn from {channel}, but {kept}")
+        if release is None:
+            return outcome("waiting", f"{channel} has no model for this device yet")
+        if settled:
             return outcome("current", f"{current.model} is the newest for this device")
         if state.pinned:
             return outcome("pinned", f"{current.model} is pinned; {release.model} waits")
         return outcome(*install(installed, trust, release, place / "partial", progress))
-
-
-def _without_release(installed: Installed, offered: Channel, channel: str) -> tuple[What, str]:
-    """What a device does for which there is no release: it waits, but not with one taken back."""
-    current = installed.current()
-    if current.digest not in offered.withdrawn:
-        return "waiting", f"{channel} has no model for this device yet"
-    if installed.leave(offered.withdrawn):
-        return "updated", (
-            f"{current.model} was withdrawn from {channel}, which has no other model for this "
-            f"device; {installed.current().model} is in use again"
-        )
-    kept = "is pinned" if installed.state().pinned else "was put here by hand"
-    return "pinned", f"{current.model} was withdrawn from {channel}, but {kept}"
 
 
 @contextmanager

@@ -245,6 +245,28 @@ def test_a_trial_ends_after_so_many_hours_at_work(installed: Installed) -> None:
     assert installed.current().model == "garden-2"
 
 
+def test_a_trial_that_ends_as_another_model_comes_does_not_end_the_others(
+    installed: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_trial(installed, hours=0.0)
+    watching = Probation(installed, installed.current())
+    for _ in range(300):
+        watching.inferred(LATENCY)
+    changing = installed.changing
+
+    def as_sync_brings_another() -> Any:
+        monkeypatch.setattr(installed, "changing", changing)
+        with changing() as state:
+            state.trial = Trial(digest="f" * 64, hours=24.0)
+        return changing()
+
+    monkeypatch.setattr(installed, "changing", as_sync_brings_another)
+    watching.judge()
+
+    trial = installed.state().trial
+    assert trial is not None and trial.digest == "f" * 64
+
+
 def test_a_feeder_without_birds_says_nothing_of_a_model(installed: Installed) -> None:
     on_trial(installed, hours=1.0)
     clock = Clock()

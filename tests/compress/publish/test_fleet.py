@@ -39,9 +39,12 @@ def test_counts_below_zero_are_no_heartbeat(tmp_path: Path) -> None:
     assert last_heartbeats(storage) == []
 
 
-def test_the_end_of_a_devices_hours_troubles_nobody(tmp_path: Path) -> None:
-    beat = heartbeat(Installed(tmp_path / "models"), "stable", "closed").model_copy(
-        update={"free_gb": 10.0, "temperature": None}
-    )
+def test_a_model_that_was_withdrawn_and_stays_needs_somebody(tmp_path: Path) -> None:
+    told = {}
+    for sync in ("pinned", "withdrawn"):
+        beat = heartbeat(Installed(tmp_path / "models"), "stable", sync).model_copy(
+            update={"free_gb": 10.0, "temperature": None}
+        )
+        told[sync] = troubles(beat, beat.sent)
 
-    assert troubles(beat, beat.sent) == []
+    assert told == {"pinned": [], "withdrawn": ["its last sync: withdrawn"]}

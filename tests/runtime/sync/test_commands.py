@@ -111,6 +111,21 @@ def test_models_are_used_pinned_and_put_back_by_hand(
     assert "'garden-9' is no model in " in nothing.stderr
 
 
+def test_what_was_published_is_taken_back(birdedge: Birdedge, repository: str) -> None:
+    birdedge("sync", repository, "--root", "keys/root.json")
+
+    taken = birdedge("publish", "--to", "repository", "--withdraw", "garden-1")
+    again = birdedge("publish", "--to", "repository", "--withdraw", "garden-1")
+    synchronised = json.loads(birdedge("sync", repository, "--json").stdout)
+
+    assert taken.returncode == 0
+    assert taken.stderr == "garden-1 is withdrawn from stable\n"
+    assert again.returncode == 1
+    assert "'garden-1' is not one of stable's releases: none" in again.stderr
+    assert synchronised["state"] == "updated"
+    assert synchronised["model"].startswith("mobilenetv2_100-")
+
+
 def test_outside_its_window_it_does_nothing(birdedge: Birdedge, repository: str) -> None:
     now = datetime.now()
     start, end = (f"{now + timedelta(hours=hours):%H:%M}" for hours in (2, 3))

@@ -4,10 +4,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from publisher import Device, Publisher
 
 from birdedge.compress.publish.publish import withdraw
+from birdedge.compress.publish.storage import PublishError
 from birdedge.runtime.bundle import ModelBundle
+from birdedge.runtime.default import DEFAULT_MODEL
+from birdedge.runtime.errors import SyncError
 from birdedge.runtime.installed import INSIDE
 
 Version = Callable[..., ModelBundle]
@@ -29,6 +33,88 @@ def test_the_next_release_that_is_for_a_device_takes_over(
     assert device.sync().model == "garden-1"
 
 
+def test_the_release_before_is_not_measured_by_what_was_taken_back(
+    publisher: Publisher, device: Device, version: Version
+) -> None:
+    """That may be faster, or surer, than it ought to be: it may have been taken back for this."""
+    first, second = version("garden-1"), version("garden-2")
+    for garden in (first, second):
+        publisher.publish(garden)
+        device.sync()
+    publisher.publish(first, budget={"slowdown": 1e-6})
+    publisher.publish(second)
+    assert device.sync().state == "current"
+
+    take_back(publisher, "garden-2")
+    outcome = device.sync()
+
+    assert (outcome.state, outcome.model) == ("updated", "garden-1")
+    state = device.installed.state()
+    assert (state.previous, state.trial, state.blocked) == (None, None, {})
+    assert device.sync().state == "current"
+
+
+def test_what_was_taken_back_is_left_though_the_next_release_cannot_be_brought(
+    publisher: Publisher, device: Device, version: Version
+) -> None:
+    """It was deleted from this device when the third came, and lies damaged in the repository."""
+    for name in ("garden-1", "garden-2", "garden-3"):
+        publisher.publish(version(name))
+        device.sync()
+    for name in ("garden-2", "garden-3"):
+        take_back(publisher, name)
+    for path in publisher.folder.glob("targets/stable/*.manifest.json"):
+        path.write_bytes(b"x" * path.stat().st_size)
+
+    with pytest.raises(SyncError, match="tampered"):
+        device.sync()
+
+    assert device.installed.current().name == INSIDE
+
+
+def test_nothing_goes_back_to_what_was_taken_back(
+    publisher: Publisher, device: Device, version: Version
+) -> None:
+    for name in ("garden-1", "garden-2"):
+        publisher.publish(version(name))
+        device.sync()
+    take_back(publisher, "garden-1")
+    assert device.sync().state == "current"
+
+    bad = device.installed.current()
+
+    assert device.installed.roll_back(bad.digest, "it sees jays everywhere").name == INSIDE
+    assert [model.name for model in device.installed.to_try()] == [INSIDE]
+
+
+def test_the_model_inside_stays_though_it_was_published_and_taken_back(
+    publisher: Publisher, device: Device, version: Version
+) -> None:
+    publisher.publish(version("kiwi-1"), regions=("NZ",))
+    publisher.publish(ModelBundle.load(DEFAULT_MODEL))
+    assert device.sync().state == "current"
+    take_back(publisher, device.model)
+
+    assert device.sync().state == "waiting"
+    assert device.installed.current().name == INSIDE
+
+
+def test_a_release_that_newer_ones_pushed_out_is_withdrawn_by_its_digest(
+    publisher: Publisher, device: Device, version: Version
+) -> None:
+    published = publisher.publish(version("garden-1"))
+    device.sync()
+    for number in range(5):
+        publisher.publish(version(f"kiwi-{number}"), regions=("NZ",))
+    with pytest.raises(PublishError, match="'garden-1' is not one of stable's releases"):
+        take_back(publisher, "garden-1")
+
+    take_back(publisher, published.release.manifest.sha256)
+
+    assert device.sync().state == "updated"
+    assert device.installed.current().name == INSIDE
+
+
 def test_the_only_release_gives_way_to_the_model_inside(
     publisher: Publisher, device: Device, version: Version
 ) -> None:
@@ -39,8 +125,9 @@ def test_the_only_release_gives_way_to_the_model_inside(
     outcome = device.sync()
 
     assert outcome.state == "updated"
-    assert outcome.detail.startswith("garden-1 was withdrawn from stable")
-    assert outcome.detail.endswith(f"{outcome.model} is in use again")
+    assert outcome.detail == (
+        f"garden-1 was withdrawn from stable; {outcome.model} is in use again"
+    )
     assert device.installed.current().name == INSIDE
     state = device.installed.state()
     assert (state.previous, state.trial, state.blocked) == (None, None, {})
@@ -59,8 +146,8 @@ def test_a_model_that_somebody_put_there_stays_though_it_was_withdrawn(
 
     outcome = device.sync()
 
-    assert (outcome.state, outcome.model) == ("pinned", "garden-1")
-    assert outcome.detail.endswith("but was put here by hand")
+    assert (outcome.state, outcome.model) == ("withdrawn", "garden-1")
+    assert outcome.detail.endswith("but is none that sync brought")
 
 
 def test_what_was_withdrawn_can_be_published_again(
@@ -130,12 +217,17 @@ def test_a_pinned_model_stays_though_it_was_withdrawn(
     device.sync()
     with device.installed.changing() as state:
         state.pinned = True
+    publisher.publish(version("garden-0"))
+    assert device.sync().state == "pinned"
     take_back(publisher, "garden-1")
 
-    outcome = device.sync()
+    with_another = device.sync()
+    take_back(publisher, "garden-0")
+    without = device.sync()
 
-    assert (outcome.state, outcome.model) == ("pinned", "garden-1")
-    assert outcome.detail == "garden-1 was withdrawn from stable, but is pinned"
+    for outcome in (with_another, without):
+        assert (outcome.state, outcome.model) == ("withdrawn", "garden-1")
+        assert outcome.detail == "garden-1 was withdrawn from stable, but is pinned"
 
 
 def test_a_release_that_is_for_others_now_stays_where_it_is(
