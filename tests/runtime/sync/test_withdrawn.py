@@ -12,7 +12,7 @@ from birdedge.compress.publish.storage import PublishError
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.default import DEFAULT_MODEL
 from birdedge.runtime.errors import SyncError
-from birdedge.runtime.installed import INSIDE
+from birdedge.runtime.installed import INSIDE, Installed
 
 Version = Callable[..., ModelBundle]
 
@@ -70,6 +70,28 @@ def test_what_was_taken_back_is_left_though_the_next_release_cannot_be_brought(
         device.sync()
 
     assert device.installed.current().name == INSIDE
+
+
+def test_a_power_cut_on_the_way_back_leaves_a_whole_model_in_use(
+    publisher: Publisher, device: Device, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("garden-1", "garden-2"):
+        publisher.publish(version(name))
+        device.sync()
+    take_back(publisher, "garden-2")
+    link = Installed._link
+
+    def cut_off(installed: Installed, name: str) -> None:
+        link(installed, name)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as moment, pytest.raises(KeyboardInterrupt):
+        moment.setattr(Installed, "_link", cut_off)
+        device.sync()
+
+    assert device.model == "garden-1"
+    assert device.sync().state == "current"
+    assert [model.model for model in device.installed.models()][1:] == ["garden-1"]
 
 
 def test_nothing_goes_back_to_what_was_taken_back(
