@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .labels import Label
 from .manifest import Manifest, OpenSet
-from .taxa import wider_taxa
+from .taxa import Taxa, wider_taxa
 
 UNKNOWN = "unknown"
 
@@ -57,17 +57,29 @@ class Prediction:
         if not self._may_be_named:
             return None
         for taxa in wider_taxa(self.labels):
-            sums: dict[str, float] = {}
-            for candidate in self.ranked:
-                name = candidate.label.scientific_name
-                if name in taxa:
-                    taxon = taxa[name].scientific_name
-                    sums[taxon] = sums.get(taxon, 0.0) + candidate.probability
-            best = max(sums, key=lambda taxon: sums[taxon], default="")
-            if best and sums[best] >= self.threshold:
-                label = next(label for label in taxa.values() if label.scientific_name == best)
-                return Candidate(label, sums[best])
+            sums = self._sums(taxa)
+            best = max(sums, key=lambda taxon: sums[taxon], default=None)
+            if best is not None and sums[best] >= self.threshold:
+                return Candidate(best, sums[best])
         return None
+
+    def probability_of(self, taxon: Label) -> float:
+        """How probable a species is, or all of a genus or family together; 0 if none is seen."""
+        if not self._may_be_named:
+            return 0.0
+        for candidate in self.ranked:
+            if candidate.label == taxon:
+                return candidate.probability
+        return sum(self._sums(taxa).get(taxon, 0.0) for taxa in wider_taxa(self.labels))
+
+    def _sums(self, taxa: Taxa) -> dict[Label, float]:
+        """How probable genera, or families, are: each as all of its species together."""
+        sums: dict[Label, float] = {}
+        for candidate in self.ranked:
+            taxon = taxa.get(candidate.label.scientific_name)
+            if taxon is not None:
+                sums[taxon] = sums.get(taxon, 0.0) + candidate.probability
+        return sums
 
     @property
     def name(self) -> str:

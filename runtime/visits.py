@@ -169,6 +169,16 @@ class Ballot:
         """Of what it is so far."""
         return self._prediction().probability
 
+    def shows(self, logits: NDArray[np.float32], sure: float) -> bool:
+        """Whether one view shows what this bird was taken for.
+
+        Args:
+            logits: the model's answer to it, ``[classes]``.
+            sure: how probable it must be, from 0 to 1.
+        """
+        says = self.classifier.decide(logits, self._weights)
+        return self._leader is not None and says.probability_of(self._leader) >= sure
+
     def absorb(self, other: "Ballot") -> None:
         """Count the votes on what turned out to be the same bird, seen later by the same model."""
         if other._sum is None or self._sum is None:

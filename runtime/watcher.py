@@ -24,8 +24,8 @@ _STILL_AFTER_SECONDS = 1.5
 _STILL_SURE = 0.8
 _STILL_LONGEST_SECONDS = 600.0
 """A bird that sits becomes background. Where it was seen last is looked at every so often, and as
-long as the model is as sure as this of its species it is there, for ten minutes at most."""
-
+long as the model is as sure as this of what it was taken for it is there, for ten minutes at most.
+Where a bird was that nobody could name, nothing tells it from what is behind it."""
 
 _ANOTHER_VOTES = 5
 _ANOTHER_SURE = 0.8
@@ -166,9 +166,7 @@ class Watcher:
 
     def _sits(self, number: int, logits: NDArray[np.float32], seconds: float) -> bool:
         """Whether what the model sees there is the bird that was."""
-        ballot = self._birds[number].ballot
-        seen = ballot.classifier.decide(logits)
-        if seen.species != ballot.leader or seen.probability < _STILL_SURE:
+        if not self._birds[number].ballot.shows(logits, _STILL_SURE):
             return False
         self._tracker.still(number, seconds)
         return True

@@ -67,6 +67,18 @@ def test_the_narrowest_taxon_that_is_sure_is_the_answer(
     assert (prediction.species is None) == (" sp." in name)
 
 
+def test_a_taxon_is_as_probable_as_its_species_together(manifest: Manifest) -> None:
+    seen = predict(logits(0.5, 0.3, 0.1), manifest, threshold=0.6)
+    genera, families = wider_taxa(LABELS)
+
+    assert seen.probability_of(LABELS[1]) == pytest.approx(0.3)
+    assert seen.probability_of(genera["Icterus galbula"]) == pytest.approx(0.8)
+    assert seen.probability_of(families["Icterus galbula"]) == pytest.approx(0.9)
+    assert seen.probability_of(Label(scientific_name="Turdus sp.")) == 0
+    nothing = predict(logits(*(0.02,) * 6), manifest, threshold=0.6)
+    assert nothing.probability_of(LABELS[1]) == 0
+
+
 @pytest.mark.parametrize(
     "probabilities",
     [(0.3, 0.02, 0.02, 0.3), (0.02, 0.02, 0.02, 0.02, 0.02, 0.55), (0.1,) * 6],

@@ -141,6 +141,27 @@ def test_a_bird_that_sits_and_becomes_background_is_one_visit(
     assert visits[0].seconds == pytest.approx(11.9)
 
 
+def test_a_bird_that_sits_is_looked_for_as_what_it_was_taken_for(
+    watch: Callable[..., list[Visit]],
+    bundle: ModelBundle,
+    make_bundle: Callable[..., ModelBundle],
+) -> None:
+    """A genus, of which no view says more, or the species that occurs here of two alike."""
+    purple = "#a010a0"
+    gulls = ["Larus argentatus (Herring Gull)", "Pica pica", "Larus californicus (California Gull)"]
+    of_a_genus = Classifier(make_bundle(gulls, "gulls"), threads=1, threshold=0.6)
+    common = np.asarray([1, 1, 0.001], np.float32)
+    by_occurrence = Classifier(bundle, threads=1, threshold=0.6, weights=lambda _: common)
+    still = [{LEFT: f"still {purple}"}] * 100
+    frames = [{LEFT: purple}] * 10 + still + [{LEFT: purple}] * 10 + [{}] * 40
+
+    for classifier, name in ((of_a_genus, "gull sp."), (by_occurrence, "Northern Cardinal")):
+        (visit,) = (v for v in watch(frames, classifier=classifier) if v.ended)
+
+        assert visit.prediction.name == name
+        assert visit.seconds == pytest.approx(11.9)
+
+
 @pytest.mark.parametrize(
     ("newcomer", "name"), [(BLUE, "Indigo Bunting"), (RED, "Northern Cardinal")]
 )
