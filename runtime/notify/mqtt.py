@@ -11,6 +11,7 @@ import logging
 import re
 import threading
 from collections import deque
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -25,6 +26,9 @@ from . import event
 
 _WAITING = 1000
 """Events that wait while the broker is away, the newest of them; they take a megabyte or two."""
+
+_TOGETHER = 100
+"""Events that are sent before their arrival is waited for."""
 
 _KEEP_ALIVE_SECONDS = 30
 _LONGEST_PAUSE_SECONDS = 60
@@ -67,8 +71,12 @@ class Mqtt:
         self._last: str | None = None
         self._picture: bytes | None = None
         self._events: deque[str] = deque(maxlen=_WAITING)
-        # Visits come in one thread, connections in the broker's.
-        self._lock = threading.Lock()
+        # Visits come in one thread, arrivals are told of in the broker's, a third one sends. Who
+        # holds this calls nothing of paho's, which has locks of its own.
+        self._changed = threading.Condition()
+        self._connected: bool | None = None
+        self._news = self._closing = False
+        self._arrived: set[int] = set()
         self._client = client = paho.Client(CallbackAPIVersion.VERSION2)
         if parts.scheme == "mqtts":
             client.tls_set()
@@ -79,48 +87,80 @@ class Mqtt:
         client.on_connect = self._on_connect
         client.on_connect_fail = lambda *_: self._away("out of reach")
         client.on_disconnect = self._on_disconnect
-        self._connected: bool | None = None
+        client.on_publish = self._on_publish
         client.connect_async(host, port, keepalive=_KEEP_ALIVE_SECONDS)
         client.loop_start()
+        self._sender = threading.Thread(target=self._send, name="mqtt", daemon=True)
+        self._sender.start()
 
     def take(self, visit: Visit) -> None:
         """Publish a visit; while the broker is away, it waits, and the last one's picture."""
         told = json.dumps(event(visit), ensure_ascii=False)
-        with self._lock:
-            if visit.ended:
+        picture = encoded(visit.best.pixels) if visit.ended else None
+        with self._changed:
+            if picture is not None:
                 self._present.discard(visit.id)
-                self._last, self._picture = told, encoded(visit.best.pixels)
+                self._last, self._picture = told, picture
             else:
                 self._present.add(visit.id)
             if len(self._events) == _WAITING and not self._told_full:
                 _log.error("%s is away too long; the oldest visits are not told", self._name)
                 self._told_full = True
             self._events.append(told)
-            if self._client.is_connected():
-                self._publish_all()
+            self._tell_of_news()
 
     def close(self) -> None:
         """Say good-bye."""
+        with self._changed:
+            self._present.clear()
+            self._closing = True
+            self._tell_of_news()
         if self._client.is_connected():
-            self._publish("present", "OFF", retain=True)
+            self._sender.join(_LAST_WORDS_SECONDS)
             last = self._client.publish(self._topic("available"), "offline", qos=1, retain=True)
             if last.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
                 last.wait_for_publish(_LAST_WORDS_SECONDS)
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _publish_all(self) -> None:
-        """What is so now, and the events that waited."""
-        self._publish("present", "ON" if self._present else "OFF", retain=True)
-        if self._last is not None and self._picture is not None:
-            self._publish("last", self._last, retain=True)
-            self._publish("picture", self._picture, retain=True)
-            self._last = self._picture = None
-        while self._events:
-            self._publish("events", self._events.popleft())
+    def _send(self) -> None:
+        """Tell what is new, and wait for its arrival before there is more.
 
-    def _publish(self, name: str, payload: str | bytes, *, retain: bool = False) -> None:
-        self._client.publish(self._topic(name), payload, qos=1, retain=retain)
+        After a break paho sends again what had not arrived, but not before what is sent at once: a
+        bird that has left would be there again.
+        """
+        while batch := self._next():
+            sent = {self._publish(name, payload, retain) for name, payload, retain in batch}
+            with self._changed:
+                self._changed.wait_for(partial(sent.issubset, self._arrived))
+                self._arrived.clear()
+
+    def _next(self) -> list[tuple[str, str | bytes, bool]]:
+        """What is so now, and events that waited: topics, payloads, whether the broker keeps it.
+
+        Waits until there is something new; empty at the end.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: (self._news and self._connected) or self._closing)
+            if not self._news or not self._connected:
+                return []
+            batch: list[tuple[str, str | bytes, bool]] = [
+                ("present", "ON" if self._present else "OFF", True)
+            ]
+            if self._last is not None and self._picture is not None:
+                batch += [("last", self._last, True), ("picture", self._picture, True)]
+                self._last = self._picture = None
+            for _ in range(min(_TOGETHER, len(self._events))):
+                batch.append(("events", self._events.popleft(), False))
+            self._news = bool(self._events)
+            return batch
+
+    def _tell_of_news(self) -> None:
+        self._news = True
+        self._changed.notify_all()
+
+    def _publish(self, name: str, payload: str | bytes, retain: bool) -> int:
+        return self._client.publish(self._topic(name), payload, qos=1, retain=retain).mid
 
     def _topic(self, name: str) -> str:
         return f"{self._prefix}/{name}"
@@ -132,13 +172,19 @@ class Mqtt:
             return
         if self._connected is False:
             _log.warning("%s is back", self._name)
-        self._connected = True
-        self._told_full = False
         for topic, configuration in self._discovery().items():
             self._client.publish(topic, json.dumps(configuration), qos=1, retain=True)
         self._publish("available", "online", retain=True)
-        with self._lock:
-            self._publish_all()
+        with self._changed:
+            self._connected = True
+            self._told_full = False
+            # It may have forgotten what it kept.
+            self._tell_of_news()
+
+    def _on_publish(self, *arguments: Any) -> None:
+        with self._changed:
+            self._arrived.add(arguments[2])
+            self._changed.notify_all()
 
     def _on_disconnect(self, *arguments: Any) -> None:
         if arguments[3].is_failure:

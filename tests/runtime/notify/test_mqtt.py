@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -103,6 +105,54 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     broker.stop()
 
 
+class Line:
+    """Between birdedge and a broker: while it is dead, what is sent is swallowed."""
+
+    def __init__(self, port: int) -> None:
+        self.dead = threading.Event()
+        self._broker = port
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                caller, _ = self._server.accept()
+                if self.dead.is_set():
+                    caller.close()
+                    continue
+                broker = socket.create_connection(("127.0.0.1", self._broker))
+                self._open += [caller, broker]
+                for source, sink in ((caller, broker), (broker, caller)):
+                    threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while content := source.recv(65536):
+                if not self.dead.is_set():
+                    sink.sendall(content)
+
+    def cut(self) -> None:
+        """End what is under way; while it is dead, nobody is put through."""
+        for end in self._open:
+            end.shutdown(socket.SHUT_RDWR)
+        self._open.clear()
+
+    def close(self) -> None:
+        self._server.close()
+        for end in self._open:
+            end.close()
+
+
+@pytest.fixture
+def line(broker: Broker) -> Iterator[Line]:
+    line = Line(broker.port)
+    yield line
+    line.close()
+
+
 @pytest.fixture
 def listener(broker: Broker) -> Iterator[Listener]:
     listener = Listener(broker)
@@ -116,6 +166,7 @@ def test_a_visit_is_told_when_it_is_decided_and_when_it_has_ended(
     teller = Mqtt(broker.url)
     listener.wait_for("garden/birds/present")
     teller.take(visit("Blue Jay", ended=False, id_="a" * 32))
+    listener.wait_for("garden/birds/present", 2)
     teller.take(visit("Blue Jay", seconds=30.0, id_="a" * 32))
     events = [json.loads(payload) for payload in listener.wait_for("garden/birds/events", 2)]
     listener.wait_for("garden/birds/picture")
@@ -175,6 +226,34 @@ def test_what_happened_while_the_broker_was_away_is_told_when_it_is_back(
     told = [line for line in caplog.messages if "127.0.0.1" in line]
     assert [line.rpartition(" ")[2] for line in told] == ["back", "back"]
     assert "secret" not in caplog.text
+
+
+def test_what_was_under_way_when_the_line_went_dead_comes_before_what_is_newer(
+    broker: Broker,
+    listener: Listener,
+    visit: MakeVisit,
+    line: Line,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """At first nobody is told that it is dead; the other end only stops answering."""
+    teller = Mqtt(broker.url.replace(str(broker.port), str(line.port)))
+    listener.wait_for("garden/birds/present")
+    time.sleep(0.5)  # until its arrival has come back
+    line.dead.set()
+    teller.take(visit("Blue Jay", ended=False, id_="a" * 32))
+    time.sleep(0.5)
+    line.cut()
+    while "lost" not in caplog.text:
+        time.sleep(0.05)
+    teller.take(visit("Blue Jay", seconds=30.0, id_="a" * 32))
+    line.dead.clear()
+    events = [json.loads(told)["type"] for told in listener.wait_for("garden/birds/events", 2)]
+    listener.wait_for("garden/birds/last")
+    present = listener.payloads("garden/birds/present")
+    teller.close()
+
+    assert events == ["new", "end"]
+    assert present[-1] == b"OFF"
 
 
 def test_a_broker_that_is_not_there_yet_is_waited_for(tmp_path: Path, visit: MakeVisit) -> None:
