@@ -187,8 +187,15 @@ def _save(result: Result, folder: Path, number: int) -> None:
 
 def _saved_before(options: ClassifyOptions, sources: list[str]) -> int:
     """What is numbered on from: a camera's earlier pictures stay, files' give way to their like."""
-    live = options.camera is not None or any(is_live(source) for source in sources)
-    return highest_number(options.save_frames) if live and options.save_frames is not None else 0
+    if options.save_frames is None:
+        return 0
+    live = any(is_live(source) for source in sources)
+    if options.camera is not None:
+        # They need libraries that pictures do not.
+        from .sources.cameras import is_recording
+
+        live = not is_recording(options.camera)
+    return highest_number(options.save_frames) if live else 0
 
 
 def highest_number(folder: Path) -> int:

@@ -99,7 +99,7 @@ def classify_command(
             "--zone",
             metavar="'X,Y X,Y X,Y...'",
             help="Look for what moves in this polygon alone, from 0,0 (upper left) to 1,1; may be "
-            "given again.",
+            "given again. [env var: BIRDEDGE_ZONES, several between semicolons]",
         ),
     ] = None,
     roi: Annotated[
@@ -200,6 +200,9 @@ def classify_command(
         raise typer.BadParameter("it is about what a --camera sees", param_hint=chosen[0])
     if len(chosen) > 1:
         raise typer.BadParameter(f"it cannot be had with {chosen[0]}", param_hint=chosen[1])
+    if camera is not None and not chosen:
+        # Typer would split it at the spaces in a polygon.
+        zones = [zone for zone in os.environ.get("BIRDEDGE_ZONES", "").split(";") if zone.strip()]
 
     numbers = {"--seconds": seconds, "--max-gb": max_gigabytes, "--max-days": max_days}
     for hint, number in numbers.items():

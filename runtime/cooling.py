@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 def cooled(
     moments: Iterable[Frame | Lost], temperature: Callable[[], float | None] = machine.temperature
 ) -> Iterator[Frame | Lost]:
-    """Frames, fewer of them while it is too warm; those left out cost nothing.
+    """Frames, fewer of them while it is too warm; of those left out, nothing but their decoding.
 
     Args:
         moments: of a camera; of a recording no frame should be missed.

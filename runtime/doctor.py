@@ -188,8 +188,14 @@ def _store(patient: Patient) -> Iterator[Finding]:
         path for path in (place, store / NAME) if path.exists() and not os.access(path, os.W_OK)
     ]
     if closed:
-        advice = f"sudo chown -R $USER {place}, or another --store"
-        yield Finding("store", "failure", f"{closed[0]} is not yours to write to", advice)
+        # Never of a folder above it: that would be the whole system's.
+        allow = "sudo chown -R $USER" if store.exists() else "sudo install -d -o $USER"
+        yield Finding(
+            "store",
+            "failure",
+            f"{closed[0]} is not yours to write to",
+            f"{allow} {store}, or another --store",
+        )
     elif store.is_file():
         yield Finding("store", "failure", f"{store} is a file", "name a folder with --store")
     elif not (store / NAME).is_file():

@@ -7,7 +7,8 @@ from pathlib import Path
 _ROOT = Path("/")
 
 _THERMAL = "sys/class/thermal"
-_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
+_THROTTLED = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
+"""``soc`` alone, or with its address, as the device tree has it."""
 
 _NO_CAMERAS = ("bcm2835-codec", "bcm2835-isp", "pispbe", "rpi-hevc-dec", "rpivid")
 
@@ -32,7 +33,7 @@ def temperature(root: Path = _ROOT) -> float | None:
 
 def throttling(root: Path = _ROOT) -> list[str]:
     """What slows a Raspberry Pi down, or did since it was started; empty elsewhere."""
-    text = _text(root / _THROTTLED)
+    text = next((_text(path) for path in root.glob(_THROTTLED)), "")
     try:
         bits = int(text, 16)
     except ValueError:

@@ -61,8 +61,9 @@ def _watch(options: ClassifyOptions, installed: Installed | None) -> int:
         # Nothing is begun for a camera that is not there.
         first = [moment for moment in _up_to(1, moments) if isinstance(moment, Frame)]
         told = _told(options, closing_)
-        # What was saved at another time stays.
-        saved = highest_number(options.save_frames) if options.save_frames else 0
+        # What a camera gave at another time stays; a recording gives the same again.
+        before = options.save_frames if not is_recording(options.camera) else None
+        saved = highest_number(before) if before is not None else 0
         count = 0
         unread: OSError | None = None
         watched: Iterator[Frame | Lost] = _up_to(options.frames, chain(first, moments))

@@ -20,10 +20,11 @@ from ..errors import ImageError
 _CREDENTIALS = re.compile(
     r"^([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#@:]*:(?!\d+(?:[/?#]|$)).*@|[^/?#]*@)"
 )
-# Many cameras want them in the path or the query: /user=admin&password=secret&channel=1.
+# Many cameras want them in the path or the query: /user=admin&password=secret&channel=1. Each maker
+# has its own words for them (loginpas, user_pass, pw): rather one setting too many is hidden.
 _NAMED_CREDENTIALS = re.compile(
-    r"([/?&;](?:user|usr|username|login|pwd|pass|passwd|password|secret|"
-    r"token|access_token|auth|key|apikey|api_key)=)[^/?&;#]*",
+    r"([/?&;](?:[a-z0-9_-]*(?:user|usr|login|pass|pwd|auth|token|secret)[a-z0-9_-]*|"
+    r"u|p|pw|account|key|api_?key|sid|session)=)[^/?&;#]*",
     re.IGNORECASE,
 )
 

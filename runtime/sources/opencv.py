@@ -5,6 +5,9 @@ import os
 # FFmpeg's log level "quiet"; OpenCV reads it when the first video is opened.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
+# Seconds that a USB camera may give nothing: the driver's own ten, ten times over, are too long.
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
+
 import cv2
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

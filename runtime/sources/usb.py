@@ -9,8 +9,12 @@ from ..errors import SourceError
 from . import Frame
 from .opencv import cv2
 
-# A camera that drops one frame is forgiven; one that is gone answers none of these.
-_TRIES = 10
+_SIZE = 1280, 720
+"""As of the Raspberry Pi's own camera."""
+
+# A camera that drops one frame is forgiven; one that is gone answers none of these. One that hangs
+# takes a second for each (see opencv.py), and is noticed within ten.
+_TRIES = 8
 _PAUSE_SECONDS = 0.1
 
 
@@ -37,6 +41,11 @@ class UsbCamera:
                 f"camera {device} cannot be opened; is it plugged in, free, and yours to use? "
                 "`ls /dev/video*` lists cameras, the group `video` may use them"
             )
+        # OpenCV asks for 640 x 480 by itself. So many pixels come through USB in time only if they
+        # are compressed. What a camera cannot do, it leaves, and gives what is nearest.
+        self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, _SIZE[0])
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, _SIZE[1])
         # One buffered frame: what is classified should be what is in front of the camera now.
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
 

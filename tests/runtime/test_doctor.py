@@ -179,7 +179,7 @@ def test_a_database_that_may_not_be_written_is_told(
         anybody.setattr(doctor.os, "access", lambda path, _: path != file)
         (found, *_) = look()["store"]
     assert (found.state, found.detail) == ("failure", f"{file} is not yours to write to")
-    assert found.advice.startswith("sudo chown")
+    assert found.advice == f"sudo chown -R $USER {tmp_path / 'store'}, or another --store"
 
     @contextmanager
     def read_alone(_: Path) -> Iterator[sqlite3.Connection]:
@@ -190,6 +190,17 @@ def test_a_database_that_may_not_be_written_is_told(
     (found, *_) = look()["store"]
     assert found.state == "failure"
     assert "attempt to write a readonly database" in found.detail
+
+
+def test_nobody_is_told_to_take_a_folder_above_the_store(
+    look: Callable[..., dict[str, list[Finding]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be the system's own: /var/lib, or / where a stick is not plugged in."""
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    (found, *_) = look()["store"]
+
+    assert found.detail == f"{tmp_path} is not yours to write to"
+    assert found.advice == f"sudo install -d -o $USER {tmp_path / 'store'}, or another --store"
 
 
 def test_a_store_that_is_a_file_is_told(

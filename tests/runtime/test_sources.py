@@ -225,6 +225,10 @@ def test_a_password_in_an_address_is_used_and_not_shown(monkeypatch: pytest.Monk
         ("http://host:8080/a@b.jpg", "http://host:8080/a@b.jpg"),
         ("http://cam/?api_key=1&access_token=2", "http://cam/?api_key=***&access_token=***"),
         ("http://cam/?monkey=1&keyword=2", "http://cam/?monkey=1&keyword=2"),
+        ("http://cam/?loginuse=a&loginpas=b&s=0", "http://cam/?loginuse=***&loginpas=***&s=0"),
+        ("http://cam/?user_name=a&user_pass=b", "http://cam/?user_name=***&user_pass=***"),
+        ("http://cam/?account=a&pw=b", "http://cam/?account=***&pw=***"),
+        ("http://cam/?u=a&p=b&pp=c", "http://cam/?u=***&p=***&pp=c"),
     ],
 )
 def test_credentials_are_taken_out_of_addresses(url: str, shown: str) -> None:

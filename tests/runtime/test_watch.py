@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from cameras.mjpeg import MjpegCamera
+from camtrap import camtrap_errors
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -176,6 +177,29 @@ def test_visits_to_a_camera_that_restarts_are_kept(
     for sighting in sightings:
         with Image.open(tmp_path / "store" / sighting["picture"]) as picture:
             assert min(picture.size) > 100
+    package = tmp_path / "package"
+    place = ("--latitude", 42.45, "--longitude", -76.5)
+    exported = birdedge(
+        "sightings", "export", "--format", "camtrap-dp", *place, "--out", package,
+        env={"BIRDEDGE_STORE": str(tmp_path / "store")},
+    )  # fmt: skip
+    assert exported.returncode == 0, exported.stderr
+    assert camtrap_errors(package) == []
+
+
+@pytest.mark.slow
+def test_zones_may_come_from_the_environment_as_of_the_service(
+    birdedge: Birdedge, recording: Path
+) -> None:
+    corners = "0,0 0.02,0 0.02,0.02; 0.98,0.98 1,0.98 1,1"
+    nothing = birdedge("classify", "--camera", recording, env={"BIRDEDGE_ZONES": corners})
+    wrong = birdedge("classify", "--camera", recording, env={"BIRDEDGE_ZONES": "0,0 1,1"})
+    photo = birdedge("classify", "no.jpg", env={"BIRDEDGE_ZONES": corners})
+
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert wrong.returncode == 2
+    assert "a zone needs three" in wrong.stderr
+    assert photo.returncode == 1
 
 
 @pytest.mark.slow

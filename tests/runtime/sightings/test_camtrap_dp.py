@@ -1,23 +1,20 @@
 """`birdedge sightings export --format camtrap-dp` gives what Camtrap DP 1.0 asks for."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import frictionless
-import jsonschema
 import pytest
-from frictionless.platform import platform
+from camtrap import camtrap_errors
 
 from birdedge.runtime.sightings.recorder import Recorder
 from birdedge.runtime.visits import Visit
 
 Birdedge = Callable[..., subprocess.CompletedProcess[str]]
 
-STANDARD = Path(__file__).with_name("camtrap_dp_1_0")
 PLACE = ("--latitude", 42.45, "--longitude", -76.5)
 
 
@@ -49,31 +46,13 @@ def export(
     return run
 
 
-def errors(package: Path) -> list[str]:
-    """What frictionless and the profile find wrong, offline: their copies stand in for the web."""
-    content = json.loads((package / "datapackage.json").read_text())
-    profile = json.loads((STANDARD / "camtrap-dp-profile.json").read_text())
-    checker = jsonschema.Draft7Validator(profile, format_checker=jsonschema.FormatChecker())
-    found = [error.message for error in checker.iter_errors(content)]
-    checked = package.with_name("checked")
-    shutil.copytree(package, checked, dirs_exist_ok=True)
-    del content["profile"]
-    for resource in content["resources"]:
-        resource["schema"] = Path(resource["schema"]).name
-        shutil.copy(STANDARD / resource["schema"], checked)
-    (checked / "datapackage.json").write_text(json.dumps(content))
-    with platform.frictionless.system.use_context(trusted=True):
-        report = frictionless.validate(checked / "datapackage.json")
-    return found + [error[-1] for error in report.flatten(["title", "message"])]
-
-
 def table(package: Path, name: str) -> list[dict]:
     resource = frictionless.Resource(path=f"{name}.csv", basepath=str(package))
     return [row.to_dict() for row in resource.read_rows()]
 
 
 def test_the_package_is_valid(export: Callable[..., Path]) -> None:
-    assert errors(export("--unknown", *PLACE)) == []
+    assert camtrap_errors(export("--unknown", *PLACE)) == []
 
 
 def test_the_validator_would_notice(export: Callable[..., Path]) -> None:
@@ -86,7 +65,7 @@ def test_the_validator_would_notice(export: Callable[..., Path]) -> None:
     content["project"]["samplingDesign"] = "garden"
     (package / "datapackage.json").write_text(json.dumps(content))
 
-    told = "\n".join(errors(package))
+    told = "\n".join(camtrap_errors(package))
     assert "1.4" in told and "usb-9" in told and "garden" in told
 
 
