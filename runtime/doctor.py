@@ -193,7 +193,7 @@ def _store(patient: Patient) -> Iterator[Finding]:
         yield Finding(
             "store",
             "failure",
-            f"{closed[0]} is not yours to write to",
+            f"{closed[0]} is {_owner(closed[0])}'s, and not yours to write to",
             f"{allow} {store}, or another --store",
         )
     elif store.is_file():
@@ -212,6 +212,13 @@ def _store(patient: Patient) -> Iterator[Finding]:
         yield Finding("disk", "failure" if free < _NO_SPACE else "warning", detail, advice)
     else:
         yield Finding("disk", "ok", detail)
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:  # of a user who is gone
+        return f"user {path.stat().st_uid}"
 
 
 def _clock(patient: Patient) -> Iterator[Finding]:

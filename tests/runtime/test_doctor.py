@@ -178,7 +178,8 @@ def test_a_database_that_may_not_be_written_is_told(
     with monkeypatch.context() as anybody:
         anybody.setattr(doctor.os, "access", lambda path, _: path != file)
         (found, *_) = look()["store"]
-    assert (found.state, found.detail) == ("failure", f"{file} is not yours to write to")
+    assert found.state == "failure"
+    assert found.detail == f"{file} is {file.owner()}'s, and not yours to write to"
     assert found.advice == f"sudo chown -R $USER {tmp_path / 'store'}, or another --store"
 
     @contextmanager
@@ -199,7 +200,7 @@ def test_nobody_is_told_to_take_a_folder_above_the_store(
     monkeypatch.setattr(doctor.os, "access", lambda *_: False)
     (found, *_) = look()["store"]
 
-    assert found.detail == f"{tmp_path} is not yours to write to"
+    assert found.detail == f"{tmp_path} is {tmp_path.owner()}'s, and not yours to write to"
     assert found.advice == f"sudo install -d -o $USER {tmp_path / 'store'}, or another --store"
 
 
