@@ -1,15 +1,14 @@
-"""Where a network came from: the commit of the code, a digest of the photos, other networks."""
+"""Where a network came from: the commit of the code, a digest of the photos.
+
+A benchmark on a small computer tells of both, and has no torch to import.
+"""
 
 import hashlib
 import subprocess
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from ..runtime.errors import DataError
-from .checkpoint import Provenance
 from .layouts import Photo
-from .settings import Data
 
 
 def data_digest(photos: tuple[Photo, ...], root: Path) -> str:
@@ -26,24 +25,6 @@ def data_digest(photos: tuple[Photo, ...], root: Path) -> str:
     except OSError as error:
         raise DataError(f"cannot read {error.filename}: {error.strerror}") from error
     return digest.hexdigest()
-
-
-def may_have_learned(ancestor: Provenance, digest: str, data: Data) -> bool:
-    """Whether a network may have learned from photos that are held out now.
-
-    Args:
-        ancestor: of that network; one that says nothing of its photos is not suspected.
-        digest: `data_digest` of the training photos now, before any are held out.
-        data: how they are cut now.
-    """
-    try:
-        then = Data.of(ancestor.config)
-    except (KeyError, ValidationError):
-        return False
-    same_photos = ancestor.data_digest == digest
-    same_cut = (then.val_fraction, then.split_seed) == (data.val_fraction, data.split_seed)
-    # In a folder whose photos have changed since, the same seed holds out others.
-    return not (same_photos and same_cut) and (same_photos or then.root == data.root)
 
 
 def git_commit() -> str:

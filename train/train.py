@@ -23,6 +23,7 @@ from torch import nn
 
 from ..runtime.labels import Label
 from ..runtime.preprocess import Preprocess
+from .ancestors import may_have_learned
 from .checkpoint import CheckpointInfo, Provenance, describe, save_checkpoint
 from .data import Batch, BirdData
 from .distill import Distillation, load_teacher
@@ -31,7 +32,7 @@ from .model import create_network, has_folded_batch_norm, load_weights, restore_
 from .module import BirdModule
 from .normalisation import normalised_as
 from .probe import fit_classifier
-from .provenance import data_digest, git_commit, may_have_learned
+from .provenance import data_digest, git_commit
 from .quantization_aware import SimulatedInt8
 from .reporting import say
 from .resume import BestCheckpoint, EarlierMetrics, LastCheckpoint, SameSettings, resume_from

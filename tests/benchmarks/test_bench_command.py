@@ -62,6 +62,28 @@ def test_a_run_writes_a_table_json_csv_and_a_page(
 
 
 @pytest.mark.slow
+def test_a_small_computer_needs_nothing_that_trains_or_compresses(
+    birdedge: Birdedge, make_bundle: Callable[..., ModelBundle], photos: Path, tmp_path: Path
+) -> None:
+    """The extra `bench` brings neither torch nor what goes with it."""
+    for package in ("torch", "torchvision", "timm", "lightning", "omegaconf", "hydra", "wandb",
+                    "safetensors", "nncf", "onnxscript", "torch_pruning"):  # fmt: skip
+        (tmp_path / "without" / package).mkdir(parents=True)
+        (tmp_path / "without" / package / "__init__.py").write_text(
+            f"raise ModuleNotFoundError('No module named {package}', name={package!r})\n"
+        )
+    without = {"PYTHONPATH": str(tmp_path / "without")}
+    done = birdedge(
+        "bench", make_bundle(heavy=1).folder, "--data", photos, "--robustness", 3,
+        "--recommend", "--out", "report", *QUICK, env=without,
+    )  # fmt: skip
+    again = birdedge("bench", "compare", *["report/bench.json"] * 2, env=without)
+
+    assert (done.returncode, again.returncode) == (0, 0), done.stderr + again.stderr
+    assert "97.2% [85.8, 99.5]" in done.stdout
+
+
+@pytest.mark.slow
 def test_what_became_worse_is_exit_code_1(
     birdedge: Birdedge, make_bundle: Callable[..., ModelBundle], tmp_path: Path
 ) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from birdedge.train.ancestors import may_have_learned
 from birdedge.train.checkpoint import Provenance
-from birdedge.train.provenance import may_have_learned
 from birdedge.train.settings import Data
 
 DATA = {"root": "birds", "val_fraction": 0.1, "box_margin": 0.0}
