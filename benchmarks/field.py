@@ -227,11 +227,7 @@ def _watch(classifier: Classifier, footage: Footage, *, verbose: bool) -> _Score
     found = right = 0
     true: set[str] = set()
     for bird in footage.birds:
-        seen = [
-            visit
-            for visit in ended
-            if visit.since < bird.start + bird.seconds and visit.since + visit.seconds > bird.start
-        ]
+        seen = [visit for visit in ended if _shows(visit, bird)]
         true |= {visit.id for visit in seen}
         found += bool(seen)
         # The longest is what a birder would take for it.
@@ -245,6 +241,21 @@ def _watch(classifier: Classifier, footage: Footage, *, verbose: bool) -> _Score
             print(f"  {bird.start:6.1f} s, {bird.size:.2f}: {names[bird.species]} -> {said}")
     false = sum(visit.id not in true for visit in ended)
     return _Score(len(footage.birds), found, right, len(ended), false, tuple(latencies))
+
+
+def _shows(visit: Visit, bird: Bird) -> bool:
+    """Whether a visit's picture is of a bird: taken while it was there, of half of it at least."""
+    second = (visit.best.captured_at - _START).total_seconds()
+    if not bird.present(second):
+        return False
+    width, height = visit.best.frame_size
+    left, top, right, bottom = bird.box(second, width, height)
+    # Of a bird that comes in, what is in the picture already.
+    left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    region = visit.best.region
+    across = min(right, region.right) - max(left, region.left)
+    down = min(bottom, region.bottom) - max(top, region.top)
+    return across > 0 and down > 0 and across * down >= 0.5 * (right - left) * (bottom - top)
 
 
 def _frames(footage: Footage) -> Iterator[Frame]:
