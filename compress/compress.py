@@ -270,7 +270,7 @@ def _check_drop(
             raise BackendError(
                 f"{name} loses {drop:.1f} points of validation top-1 ({right[REFERENCE]:.1%} -> "
                 f"{right[name]:.1%}){even}, more than --max-drop {max_drop:g}; try another "
-                "--calibration, more --calibration-photos, or allow it"
+                "--calibration, more --calibration-photos, --quantization-aware 2, or allow it"
             )
 
 

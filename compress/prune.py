@@ -95,7 +95,7 @@ def prune(
                 _measure_gradients(network, labelled())
             macs = _prune_to(goal, pruner, network, input_size)
         network.zero_grad(set_to_none=True)
-    except BirdedgeError:
+    except (BirdedgeError, ImportError):
         raise
     # Torch-Pruning lets through whatever the network's own code raises at a shape it cannot have.
     except Exception as error:

@@ -22,7 +22,7 @@ def quiet() -> Iterator[None]:
         disabled = logging.root.manager.disable
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
-        failed = True
+        failed = False
         try:
             logging.disable(logging.WARNING)
             # Python's own streams need not lie on descriptors 1 and 2: a notebook's do not.
@@ -33,7 +33,9 @@ def quiet() -> Iterator[None]:
             ):
                 warnings.simplefilter("ignore")
                 yield
-            failed = False
+        except Exception:  # but not Ctrl-C, of which there is nothing to learn
+            failed = True
+            raise
         finally:
             logging.disable(disabled)
             said.flush()

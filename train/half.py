@@ -24,11 +24,13 @@ def halve(checkpoint: Path, out: Path) -> None:
             cannot be written.
     """
     info, weights = load_checkpoint(checkpoint)
-    largest = max(float(tensor.abs().max()) for tensor in weights.values())
+    network: nn.Module = network_of(info, weights)
+    # Steps that batch norms have counted are no weights, and stay as they are.
+    floats = (tensor for tensor in network.state_dict().values() if tensor.is_floating_point())
+    largest = max(float(tensor.abs().max()) for tensor in floats)
     if largest > torch.finfo(torch.float16).max:
         raise CheckpointError(f"{checkpoint} has weights up to {largest:.3g}, beyond float16")
-    network: nn.Module = network_of(info, weights).half()
-    save_checkpoint(out, network, info)
+    save_checkpoint(out, network.half(), info)
 
 
 def _main(

@@ -49,8 +49,10 @@ def _reshape(name: str, module: nn.Module, shapes: Mapping[str, torch.Size]) -> 
         case _:
             raise CheckpointError(f"{name} is of a kind that cannot have fewer channels")
     for key, shape in shapes.items():
-        if key in module._buffers:
-            setattr(module, key, torch.zeros(shape))
+        buffer = module._buffers.get(key)
+        if buffer is not None:
+            # Those that count steps do so in whole numbers.
+            setattr(module, key, torch.zeros(shape, dtype=buffer.dtype))
         else:
             setattr(module, key, nn.Parameter(torch.zeros(shape)))
 

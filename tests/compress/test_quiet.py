@@ -18,3 +18,10 @@ def test_output_is_shown_where_something_fails(capfd: pytest.CaptureFixture[str]
         os.system("echo why")
         raise ValueError("broken")
     assert "why" in capfd.readouterr().err
+
+
+def test_ctrl_c_shows_nothing_of_it(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), quiet():
+        os.system("echo as far as this")
+        raise KeyboardInterrupt
+    assert capfd.readouterr() == ("", "")

@@ -25,6 +25,7 @@ from birdedge.train.model import (
     network_of,
     restore_batch_norm,
 )
+from birdedge.train.narrow import narrow
 
 
 @pytest.fixture
@@ -204,6 +205,35 @@ def test_a_halved_checkpoint_is_half_as_large_and_answers_alike(tmp_path: Path) 
     )
     sizes = [(tmp_path / name).stat().st_size for name in ("half", "whole")]
     assert sizes[0] < 0.52 * sizes[1]
+
+
+def test_steps_that_were_counted_stay_whole_numbers_in_a_narrow_network() -> None:
+    wide, slim = torch.nn.BatchNorm2d(8), torch.nn.BatchNorm2d(4)
+    narrow(wide, slim.state_dict())
+
+    assert wide.num_batches_tracked is not None
+    assert wide.num_batches_tracked.dtype == torch.int64
+    assert wide.running_mean is not None and wide.running_mean.shape == (4,)
+
+
+def test_steps_that_were_counted_stay_whole_numbers_in_half_a_checkpoint(tmp_path: Path) -> None:
+    """A long training counts beyond what float16 holds."""
+    network = create_network("test_resnet", 5)
+    labels = tuple(Label(scientific_name=name) for name in "abcde")
+    info = CheckpointInfo(architecture="test_resnet", labels=labels, preprocess=Preprocess())
+    weights = {
+        name: torch.tensor(70_000) if name.endswith("num_batches_tracked") else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    network.load_state_dict(weights)
+    save_checkpoint(tmp_path / "whole", network, info)
+
+    halve(tmp_path / "whole", tmp_path / "half")
+
+    _, read = load_checkpoint(tmp_path / "half")
+    counted = [tensor for name, tensor in read.items() if name.endswith("num_batches_tracked")]
+    assert counted
+    assert {(tensor.dtype, int(tensor)) for tensor in counted} == {(torch.int64, 70_000)}
 
 
 def test_halving_what_is_no_checkpoint_is_one_line(tmp_path: Path) -> None:
