@@ -93,7 +93,7 @@ def run(options: ClassifyOptions) -> int:
     endless = options.camera is not None or any(holds_frames(source) for source in sources)
     printer = _printer(options, classifier, endless)
     failures = done = 0
-    saved = _saved_before(options, sources)
+    saved = saved_before(options)
     with ExitStack() as closing:
         closing.callback(classifier.close)
         results, total = _results(options, sources, endless, classifier)
@@ -185,11 +185,11 @@ def _save(result: Result, folder: Path, number: int) -> None:
         save_picture(result.image, folder, number, result.name, result.prediction.name)
 
 
-def _saved_before(options: ClassifyOptions, sources: list[str]) -> int:
+def saved_before(options: ClassifyOptions) -> int:
     """What is numbered on from: a camera's earlier pictures stay, files' give way to their like."""
     if options.save_frames is None:
         return 0
-    live = any(is_live(source) for source in sources)
+    live = any(is_live(source) for source in options.sources)
     if options.camera is not None:
         # They need libraries that pictures do not.
         from .sources.cameras import is_recording

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from .classify import ClassifyOptions, highest_number, save_picture
+from .classify import ClassifyOptions, save_picture, saved_before
 from .cooling import cooled
 from .default import default_models
 from .errors import BirdedgeError
@@ -61,9 +61,7 @@ def _watch(options: ClassifyOptions, installed: Installed | None) -> int:
         # Nothing is begun for a camera that is not there.
         first = [moment for moment in _up_to(1, moments) if isinstance(moment, Frame)]
         told = _told(options, closing_)
-        # What a camera gave at another time stays; a recording gives the same again.
-        before = options.save_frames if not is_recording(options.camera) else None
-        saved = highest_number(before) if before is not None else 0
+        saved = saved_before(options)
         count = 0
         unread: OSError | None = None
         watched: Iterator[Frame | Lost] = _up_to(options.frames, chain(first, moments))

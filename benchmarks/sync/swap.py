@@ -116,16 +116,13 @@ class _Run:
         )  # fmt: skip
 
     def __str__(self) -> str:
-        gaps = [
-            f"{what} {1000 * longest:.0f} ms"
-            for what, longest in (
-                ("p99", float(np.percentile(self.gaps, 99)) if self.gaps else None),
-                ("longest", max(self.gaps, default=None)),
-                ("at a swap", max(self.gaps_at_swaps, default=None)),
-            )
-            # In a short run all may lie beside a swap, or none.
-            if longest is not None
-        ]
+        gaps = []
+        # In a short run all may lie beside a swap, or none.
+        if self.gaps:
+            gaps.append(f"p99 {1000 * float(np.percentile(self.gaps, 99)):.0f} ms")
+            gaps.append(f"longest {1000 * max(self.gaps):.0f} ms")
+        if self.gaps_at_swaps:
+            gaps.append(f"at a swap {1000 * max(self.gaps_at_swaps):.0f} ms")
         return (
             f"{self.lost} of {self.frames} frames lost, {self.takeovers} swaps, gaps "
             f"{', '.join(gaps)}; {len(self.inferences)} inferences"

@@ -66,8 +66,7 @@ class Channel(_Part):
         schema_version: of this description.
         releases: newest first; the first that is meant for a device is the device's.
         withdrawn: SHA-256 of the manifests of releases that were taken back, the latest first. A
-            device for which there is no release leaves such a model; one that is merely old, or for
-            others, it keeps.
+            device leaves such a model; one that is merely old, or for others, it keeps.
     """
 
     schema_version: int = Field(default=CHANNEL_SCHEMA, ge=1, le=CHANNEL_SCHEMA)
