@@ -10,7 +10,14 @@ import typer
 from ..runtime.errors import BirdedgeError
 from ..runtime.extras import needs_extra
 from .stages import beside
-from .targets import CALIBRATION_METHODS, DEFAULT_TARGETS, TARGETS, Importance, Scope
+from .targets import (
+    CALIBRATION_METHODS,
+    DEFAULT_TARGETS,
+    TARGETS,
+    Calibration,
+    Importance,
+    Scope,
+)
 
 if TYPE_CHECKING:
     from .latency import Deadline
@@ -200,9 +207,19 @@ def compress_command(
             min=0,
             max=100,
             help="Points of validation top-1 that a target may lose; layers of INT8 targets go "
-            "back to float to keep to it.",
+            "back to float to keep to it, and what does not is left out.",
         ),
     ] = 0.5,
+    min_agreement: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="PERCENT",
+            help="Photos to which an INT8 target has to give the network's own first answer; "
+            "likewise.",
+        ),
+    ] = 97,
     twin: Annotated[
         Path | None,
         typer.Option(
@@ -224,7 +241,7 @@ def compress_command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Keep the stages of pruning here; BUNDLE.work, until all is done, if not given.",
+            help="Keep the stages here; in BUNDLE.work, until all is done, if not given.",
         ),
     ] = None,
     json: Annotated[
@@ -239,8 +256,9 @@ def compress_command(
     """Make a bundle for small computers from a checkpoint.
 
     It is pruned and trained back if --macs or --latency is given, exported, quantized, verified on
-    real photos and packaged; or nothing is written but the stages of pruning, from which the same
-    command goes on.
+    real photos and packaged. A target that strays too far from the network is left out, which is
+    said, and the exit code is 1. Whatever ends it early, the same command goes on from the last
+    stage that was done.
     """
     if macs is not None and latency is not None:
         raise typer.BadParameter("say how small: either --macs or --latency")
@@ -258,11 +276,11 @@ def compress_command(
         raise typer.BadParameter(
             "with a twin, prune and recover both networks first (birdedge prune, recover)"
         )
-    with _training(saved=work or beside(out) if trains else None):
-        from .compress import Calibration
+    with _training(saved=work or beside(out)):
         from .compress import compress as run
         from .report import as_json, log_to_wandb, stages_table, targets_table
         from .shrink import Shrinking
+        from .tolerance import Tolerance
 
         pruning = deadline = None
         if smaller:
@@ -276,7 +294,7 @@ def compress_command(
             work=work,
             data=data,
             calibration=Calibration(calibration_photos, calibration),
-            max_drop=max_drop,
+            tolerance=Tolerance(max_drop, min_agreement),
             twin=twin,
             mirror=mirror,
             overwrite=force,
@@ -288,13 +306,15 @@ def compress_command(
     typer.echo(as_json(done) if json else done.folder)
     if wandb != "disabled":
         log_to_wandb(done, wandb)
+    if done.refused:
+        raise typer.Exit(1)
 
 
 _GOES_ON_FROM = ("last.ckpt", "result.json")
 """What an epoch and what a stage leaves behind."""
 
 _OF_PRUNING = ("importance", "scope", "steps", "round_to")
-_OF_TRAINING = ("recover", "work")
+_OF_TRAINING = ("recover",)
 
 
 def _refuse(context: typer.Context, names: Collection[str], why: str) -> None:
@@ -326,7 +346,7 @@ def _training(saved: Path | None) -> Iterator[None]:
     """What may train says what is wrong in one line, as `birdedge train` does.
 
     Args:
-        saved: where the same command, after Ctrl-C, finds what it goes on from.
+        saved: where the same command finds what it goes on from.
     """
     with needs_extra("compress"):
         from ..train.reporting import hush_lightning, one_line_errors
@@ -337,6 +357,10 @@ def _training(saved: Path | None) -> Iterator[None]:
     except KeyboardInterrupt:
         if saved is not None and any(any(saved.rglob(name)) for name in _GOES_ON_FROM):
             _say("stopped; the same command goes on from here")
+        raise
+    except SystemExit:
+        if saved is not None and any(saved.rglob("result.json")):
+            _say(f"the stages that were done are kept in {saved}")
         raise
 
 

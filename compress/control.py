@@ -17,7 +17,7 @@ _RANKED_ON = 16
 _MOST = 0.5
 """With more than this share of its layers in float, INT8 is not what is wanted."""
 
-Drop = Callable[[Exported], float]
+Judge = Callable[[Exported], str | None]
 
 
 @dataclass(frozen=True)
@@ -34,48 +34,45 @@ class Quantized:
 
 
 def quantize_within(
-    budget: float,
-    drop: Drop,
+    judge: Judge,
     source: Exported,
     calibration: CalibrationSet,
     folder: Path,
     say: Callable[[str], None] = lambda line: None,
 ) -> Quantized:
-    """Quantize a model, all of it if the budget allows, or all but the layers that hurt most.
+    """Quantize a model, all of it if that is good enough, or all but the layers that hurt most.
 
     Layers are ranked by how far the logits stray from the float model's when that layer alone is
-    quantized; then they go back to float one after the other until the budget holds.
+    quantized; then they go back to float one after the other until it is.
 
     Args:
-        budget: points of accuracy that may be lost.
-        drop: measures the points that a quantized model has lost.
+        judge: says what is wrong with a quantized model, as the rest of a sentence; None if nothing
+            is.
         source: what an exporter wrote.
         calibration: the photos.
         folder: an existing one, for the model.
         say: told what goes on, a line at a time.
 
     Returns:
-        The first model within the budget; or, if there is none, the last one tried.
+        The first model that is good enough; or, if none is, the last one tried.
 
     Raises:
         DataError, BackendError, MissingExtraError: see `calibrate`.
     """
     calibrated = calibrate(source, calibration)
     whole = Quantized(calibrated.write(folder), ())
-    lost = drop(whole.model)
-    if lost <= budget:
+    wrong = judge(whole.model)
+    if wrong is None:
         return whole
-    say(
-        f"it loses {lost:.1f} points, more than {budget:g}: ranking {len(calibrated.layers)} layers"
-    )
+    say(f"it {wrong}: ranking {len(calibrated.layers)} layers")
     ranked = rank_layers(source, calibration)
     tried = whole
     for count in range(1, int(len(ranked) * _MOST) + 1):
         in_float = ranked[:count]
         tried = Quantized(calibrated.write(folder, in_float), in_float)
-        lost = drop(tried.model)
-        say(f"{in_float[-1]} back to float: it loses {lost:.1f} points")
-        if lost <= budget:
+        wrong = judge(tried.model)
+        say(f"{in_float[-1]} back to float: it {wrong or 'keeps to what was asked for'}")
+        if wrong is None:
             break
     return tried
 

@@ -112,7 +112,7 @@ def time_target(network: nn.Module, preprocess: Preprocess, name: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         network.eval()
         (made,) = make_targets(
-            network, preprocess.input_size, [name], quantization, Path(folder)
+            network, preprocess.input_size, [name], quantization, Path(folder), {}
         ).values()
         return time_made(made, preprocess)
 

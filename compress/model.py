@@ -21,12 +21,14 @@ class Model:
         info: the checkpoint's description.
         weights: the checkpoint's weights.
         network: in evaluation mode; mirrored, if that was asked for.
+        mirrored: whether it was.
         photos: that it was trained and validated on, and those to report on.
     """
 
     info: CheckpointInfo
     weights: Mapping[str, Tensor]
     network: nn.Module
+    mirrored: bool
     photos: Photos
 
     @classmethod
@@ -45,7 +47,8 @@ class Model:
         info, weights = load_checkpoint(checkpoint)
         photos = Photos.of(info, data)
         network = network_of(info, weights)
-        return cls(info, weights, (Mirrored(network) if mirror else network).eval(), photos)
+        network = Mirrored(network) if mirror else network
+        return cls(info, weights, network.eval(), mirror, photos)
 
 
 def load_twin(checkpoint: Path, model: Model, data: Path | None, mirror: bool) -> Model:

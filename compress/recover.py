@@ -16,7 +16,7 @@ from yaml import YAMLError
 from ..runtime.bundle import sha256
 from ..runtime.errors import CheckpointError
 from ..train.checkpoint import load_checkpoint
-from ..train.resume import LAST, one_level
+from ..train.resume import LAST, what_counts
 from ..train.train import CONFIGS, Trained, run
 
 RECIPE = CONFIGS / "recover.yaml"
@@ -69,7 +69,7 @@ def _same(then: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether a run was made from the same files with the same settings."""
     if any(then.get(name) != now[name] for name in ("pruned", "parent")):
         return False
-    before, after = (dict(one_level(made["config"])) for made in (then, now))
+    before, after = (what_counts(made["config"]) for made in (then, now))
     # A setting that one of the two does not know came or went with a version of birdedge.
     return all(before[name] == after[name] for name in before.keys() & after.keys())
 

@@ -49,6 +49,7 @@ def as_json(done: "Compressed") -> str:
             "id": done.manifest.id,
             "stages": {name: asdict(item) for name, item in done.stages.items()},
             "targets": {name: target_record(item) for name, item in done.figures.items()},
+            "refused": done.refused,
         }
     )
 

@@ -240,16 +240,15 @@ def measure(checkpoints: Mapping[str, Path], data: Path | None = None) -> dict[s
     if not photos.val:
         raise CheckpointError("no photos were held out from training, so nothing can be measured")
     labels = labels_of(photos.val)
-    pictures = np.concatenate([*batches(photos.val, first.preprocess, photos.box_margin)])
     figures: dict[str, StageFigures] = {}
     reference = None
     for name, checkpoint in checkpoints.items():
         info, weights = load_checkpoint(checkpoint)
         network = network_of(info, weights)
         run = torch_runner(network, info.preprocess)
-        logits: Logits = np.concatenate(
-            [run(pictures[start : start + 32]) for start in range(0, len(pictures), 32)]
-        )
+        # Training may have given a stage pictures of another size.
+        pictures = batches(photos.val, info.preprocess, photos.box_margin)
+        logits: Logits = np.concatenate([run(batch) for batch in pictures])
         answers = logits.argmax(axis=1)
         reference = answers if reference is None else reference
         figures[name] = StageFigures(

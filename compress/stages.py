@@ -5,11 +5,15 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
-from ..runtime.errors import BirdedgeError
+from ..runtime.errors import BackendError, BirdedgeError
 
 _INPUTS, _RESULT = "inputs.json", "result.json"
+
+_LITTLE = 1 << 20
+"""Bytes without which a disk counts as full."""
 
 Make = Callable[[Path], dict[str, Any]]
 
@@ -44,7 +48,11 @@ def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             _write(partial / _INPUTS, wanted)
-        result = make(partial)
+        try:
+            result = make(partial)
+        except BackendError:
+            _check_space(partial)  # converters in C++ fail without saying that it was the disk
+            raise
         _write(partial / _RESULT, result)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
@@ -64,6 +72,12 @@ def remove_stages(work: Path) -> None:
         shutil.rmtree(inputs.parent, ignore_errors=True)
     with suppress(OSError):
         work.rmdir()
+
+
+def _check_space(folder: Path) -> None:
+    with TemporaryFile(dir=folder) as file:
+        file.write(bytes(_LITTLE))
+        file.flush()
 
 
 def _read(path: Path) -> dict[str, Any] | None:

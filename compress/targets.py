@@ -16,12 +16,15 @@ class Recipe:
             also round differently from one processor family to the next, by up to 1.8 % in ONNX
             Runtime (3.9 % in LiteRT, 4.5 % in OpenVINO). Dot products that saturate, which cost
             MobileNetV2 2.7 points of accuracy, differ by 6.5 % and more.
+        agreement: share of the photos, at least, to which a float target gives the network's own
+            first answer; INT8 is given less, see `Tolerance`.
         in_all: whether ``--targets all`` makes it; else it is made only when it is named.
     """
 
     exporter: str
     quantized: bool = False
     tolerance: float = 1e-2
+    agreement: float = 0.998
     in_all: bool = True
 
 
@@ -35,6 +38,20 @@ TARGETS = {
     "ncnn-fp32": Recipe("ncnn", in_all=False),
     "ncnn-fp16": Recipe("ncnn-fp16", in_all=False),
 }
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the ranges of INT8 activations are found.
+
+    Attributes:
+        photos: how many training photos are looked at.
+        method: one of `CALIBRATION_METHODS`.
+    """
+
+    photos: int = 256
+    method: str = "minmax"
+
 
 DEFAULT_TARGETS = ("onnx-fp32", "onnx-int8")
 

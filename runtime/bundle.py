@@ -130,11 +130,7 @@ def new_bundle(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
         BundleError: the place is taken and is not to be, or cannot be written to.
     """
     folder = folder.resolve()  # a link stays one
-    if folder.exists():
-        if not overwrite:
-            raise BundleError(f"{folder} exists already; choose another --out, or use --force")
-        if not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-            raise BundleError(f"{folder} is not a bundle; it will not be overwritten")
+    check_place(folder, overwrite=overwrite)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -148,6 +144,20 @@ def new_bundle(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise BundleError(f"cannot write bundle {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def check_place(folder: Path, *, overwrite: bool = False) -> None:
+    """See beforehand whether `new_bundle` would take a place.
+
+    Raises:
+        BundleError: it is taken and is not to be, or is no bundle's.
+    """
+    folder = folder.resolve()
+    if folder.exists():
+        if not overwrite:
+            raise BundleError(f"{folder} exists already; choose another --out, or use --force")
+        if not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+            raise BundleError(f"{folder} is not a bundle; it will not be overwritten")
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

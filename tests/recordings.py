@@ -1,9 +1,7 @@
 """Visits kept in a store, for tests: written, waited for and read; also where there is no space."""
 
-import resource
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from birdedge.runtime.sightings import Sighting
@@ -33,14 +31,3 @@ def record(store: Path, *visits: Visit) -> list[Sighting]:
         keeping.take(visit)
     keeping.close()
     return kept(store)
-
-
-@contextmanager
-def little_space(most: int) -> Iterator[None]:
-    """No file may grow beyond so many bytes, as on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

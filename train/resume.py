@@ -12,13 +12,14 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
+from ..runtime.bundle import sha256
 from ..runtime.errors import CheckpointError
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
-# Where a run goes on, or what it began with, not what it computes.
+# Where a run goes on, what it began with, and where files lie: not what it computes.
 _MAY_CHANGE = re.compile(
-    r"resume|data\.(root|workers)|model\.init_labels|wandb\..*"
+    r"resume|data\.(root|workers)|model\.(init_from|init_labels)|distill\.teachers|wandb\..*"
     r"|trainer\.(accelerator|devices|strategy|precision)"
 )
 
@@ -114,9 +115,10 @@ class SameSettings(Callback):
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._settings = {
-            name: value for name, value in one_level(settings) if not _MAY_CHANGE.fullmatch(name)
-        }
+        self._settings = what_counts(settings)
+        # Wherever they lie now, they have to be the same.
+        teachers = settings["distill"]["teachers"]
+        self._settings["SHA-256 of distill.teachers"] = [sha256(Path(file)) for file in teachers]
 
     def state_dict(self) -> dict[str, Any]:
         """The settings, by dotted name."""
@@ -139,7 +141,12 @@ class SameSettings(Callback):
                 )
 
 
-def one_level(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def what_counts(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings that a run has to keep when it goes on, by dotted name."""
+    return {name: value for name, value in _one_level(settings) if not _MAY_CHANGE.fullmatch(name)}
+
+
+def _one_level(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Settings by dotted name, of groups within groups by the outer one's and one more."""
     for group, values in settings.items():
         if isinstance(values, dict):

@@ -72,7 +72,8 @@ def _convert(
     graph, weights = (file.absolute() for file in files)
     height, width = input_size
     with tempfile.TemporaryDirectory() as aside:
-        traced.save(str(Path(aside) / "network.pt"))
+        # Its own way to a file ends the process where the disk is full.
+        (Path(aside) / "network.pt").write_bytes(traced.save_to_buffer())
         done = subprocess.run(
             [
                 pnnx.EXEC_PATH, "network.pt", f"inputshape=[1,3,{height},{width}]",

@@ -26,8 +26,10 @@ class TfliteExporter:
             with quiet():
                 maps = [1] if isinstance(network, WithFeatures) else None
                 channels_last = litert_torch.to_channel_last_io(network, args=[0], outputs=maps)
-                litert_torch.convert(channels_last.eval(), (example,)).export(str(path))
+                # Its own way to a file ends the process where the disk is full.
+                content = litert_torch.convert(channels_last.eval(), (example,)).model_content()
         # The converter goes through torch.export, StableHLO and MLIR, each with its own errors.
         except Exception as error:
             raise BackendError(f"cannot export this network to TFLite: {error}") from error
+        path.write_bytes(content)
         return Exported("tflite", (path,), "NHWC")

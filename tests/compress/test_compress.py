@@ -13,12 +13,13 @@ import wandb
 from typer.testing import CliRunner
 
 from birdedge.compress.commands import compress as command
-from birdedge.compress.compress import Calibration, Compressed, compress
+from birdedge.compress.compress import Compressed, compress
 from birdedge.compress.confidence import UNKNOWN_THRESHOLD
 from birdedge.compress.exporters import Exported
 from birdedge.compress.quantizers.onnx import OnnxCalibrated
 from birdedge.compress.report import log_to_wandb
-from birdedge.compress.targets import TARGETS
+from birdedge.compress.targets import TARGETS, Calibration
+from birdedge.compress.tolerance import Tolerance
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.errors import BackendError, BundleError, CheckpointError
@@ -32,7 +33,7 @@ FEW = Calibration(photos=12)
 @pytest.fixture(scope="module")
 def compressed(trained, tmp_path_factory: pytest.TempPathFactory) -> Compressed:
     out = tmp_path_factory.mktemp("bundles") / "shapes"
-    return compress(trained.path, out, calibration=FEW, max_drop=20)
+    return compress(trained.path, out, calibration=FEW, tolerance=Tolerance(20, 80))
 
 
 def test_bundle_loads_and_passes_its_self_test(compressed: Compressed) -> None:
@@ -147,9 +148,10 @@ def test_command_refuses_what_it_does_not_know(wrong: list[str], tmp_path: Path)
     assert wrong[0] in result.stderr
 
 
-def test_target_that_loses_too_much_leaves_nothing_behind(
-    trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def ruined_int8(monkeypatch: pytest.MonkeyPatch) -> None:
+    """INT8 versions that say the same of nearly every photo."""
+
     def ruin(self: OnnxCalibrated, folder: Path, in_float: Collection[str] = ()) -> Exported:
         source = self._source
 
@@ -162,14 +164,39 @@ def test_target_that_loses_too_much_leaves_nothing_behind(
         return replace(source, files=(folder / "ruined.onnx",))
 
     monkeypatch.setattr(OnnxCalibrated, "write", ruin)
-    with pytest.raises(
-        BackendError, match=r"onnx-int8 loses .* with 26 layers in float, more than --max-drop 0.5"
-    ):
-        compress(trained.path, tmp_path / "bundle", calibration=FEW)
-    assert list(tmp_path.iterdir()) == []
 
 
-def test_network_with_nan_logits_leaves_nothing_behind(trained, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("ruined_int8")
+def test_a_target_that_loses_too_much_is_left_out_of_the_bundle(trained, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    arguments = [str(trained.path), "-o", str(out), "--calibration-photos", "12", "--json"]
+    result = CliRunner().invoke(command, arguments)
+
+    assert result.exit_code == 1
+    assert re.search(
+        r"onnx-int8 is left out: it loses .* more than --max-drop 0.5 even with 26 layers in float",
+        result.stderr,
+    )
+    bundle = ModelBundle.load(out)
+    assert bundle.manifest.targets.keys() == {"onnx-fp32"}
+    assert self_test(bundle, "onnx-fp32", threads=2).passed
+    assert json.loads(result.stdout)["refused"].keys() == {"onnx-int8"}
+    assert "onnx-int8" in bundle.manifest.provenance["compression"]["refused"]
+
+
+@pytest.mark.usefixtures("ruined_int8")
+def test_a_bundle_of_which_no_target_is_left_is_not_written(trained, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    arguments = [str(trained.path), "-o", str(out), "--targets", "onnx-int8"]
+    result = CliRunner().invoke(command, [*arguments, "--calibration-photos", "12"])
+
+    assert result.exit_code == 1
+    assert "birdedge: onnx-int8 loses" in result.stderr
+    assert result.stderr.endswith(f"the stages that were done are kept in {out}.work\n")
+    assert not out.exists()
+
+
+def test_network_with_nan_logits_gives_no_bundle(trained, tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     huge = {name: tensor.clone() for name, tensor in trained.network.state_dict().items()}
     huge["classifier.weight"].fill_(3e38)  # finite, as its sums are not
@@ -178,7 +205,7 @@ def test_network_with_nan_logits_leaves_nothing_behind(trained, tmp_path: Path) 
     save_checkpoint(broken, network, trained.info)
     with pytest.raises(CheckpointError, match="NaN or infinite"):
         compress(broken, tmp_path / "bundle", targets=("onnx-fp32",))
-    assert list(tmp_path.iterdir()) == [broken]
+    assert {path.name for path in tmp_path.iterdir()} == {broken.name, "bundle.work"}
 
 
 @pytest.fixture
@@ -210,7 +237,11 @@ def test_twin_decides_what_validation_decides(
     compressed: Compressed, learned_from_all: Path, trained, tmp_path: Path
 ) -> None:
     done = compress(
-        learned_from_all, tmp_path / "bundle", twin=trained.path, calibration=FEW, max_drop=20
+        learned_from_all,
+        tmp_path / "bundle",
+        twin=trained.path,
+        calibration=FEW,
+        tolerance=Tolerance(20, 80),
     )
     assert done.manifest.temperature == compressed.manifest.temperature
     assert done.manifest.unknown_threshold == compressed.manifest.unknown_threshold
@@ -246,7 +277,13 @@ def test_older_bundle_is_replaced_only_on_request(compressed: Compressed, traine
 @pytest.mark.slow
 def test_every_known_target_can_be_made(trained, tmp_path: Path) -> None:
     targets = tuple(TARGETS)
-    done = compress(trained.path, tmp_path / "all", targets=targets, calibration=FEW, max_drop=20)
+    done = compress(
+        trained.path,
+        tmp_path / "all",
+        targets=targets,
+        calibration=FEW,
+        tolerance=Tolerance(20, 80),
+    )
     for name in ("onnx-fp32", "openvino-fp16", "tflite-fp32", "ncnn-fp32", "ncnn-fp16"):
         assert done.figures[name].val.agreement == 1
     bundle = ModelBundle.load(tmp_path / "all")
@@ -271,7 +308,12 @@ def test_a_mirrored_bundle_answers_a_picture_and_its_mirror_image_alike(
     trained, tmp_path: Path, target: str
 ) -> None:
     made = compress(
-        trained.path, tmp_path / "m", targets=(target,), calibration=FEW, max_drop=20, mirror=True
+        trained.path,
+        tmp_path / "m",
+        targets=(target,),
+        calibration=FEW,
+        tolerance=Tolerance(20, 80),
+        mirror=True,
     )
 
     classifier = Classifier(ModelBundle.load(made.folder))
@@ -286,7 +328,13 @@ def test_a_mirrored_bundle_answers_a_picture_and_its_mirror_image_alike(
 
 
 def compress_plain(trained, tmp_path: Path, target: str) -> Path:
-    made = compress(trained.path, tmp_path / "p", targets=(target,), calibration=FEW, max_drop=20)
+    made = compress(
+        trained.path,
+        tmp_path / "p",
+        targets=(target,),
+        calibration=FEW,
+        tolerance=Tolerance(20, 80),
+    )
     assert "mirror image" not in (made.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     return made.folder
 

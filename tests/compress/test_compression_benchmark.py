@@ -8,9 +8,11 @@ import typer
 
 from birdedge.benchmarks.compression import EAGER, main
 from birdedge.benchmarks.pareto import Point, pareto_front
-from birdedge.compress.compress import Calibration, compress
+from birdedge.compress.compress import compress
 from birdedge.compress.prune import Pruning
 from birdedge.compress.shrink import prune_checkpoint
+from birdedge.compress.targets import Calibration
+from birdedge.compress.tolerance import Tolerance
 from birdedge.train.checkpoint import save_checkpoint
 
 
@@ -29,7 +31,9 @@ def test_every_target_is_measured_next_to_pytorch(trained, tmp_path: Path, capsy
     full = tmp_path / "full.safetensors"
     info = trained.info.model_copy(update={"metrics": {"test/top1": 0.9}})
     save_checkpoint(full, trained.network, info)
-    compress(full, tmp_path / "bundle", calibration=Calibration(photos=12), max_drop=20)
+    compress(
+        full, tmp_path / "bundle", calibration=Calibration(photos=12), tolerance=Tolerance(20, 80)
+    )
 
     main(full, [tmp_path / "bundle"], tmp_path / "out", rounds=3)
 
@@ -48,7 +52,9 @@ def test_a_bundle_of_what_was_pruned_from_it_and_kept_is_measured_too(
     info = trained.info.model_copy(update={"metrics": {"test/top1": 0.9}})
     save_checkpoint(full, trained.network, info)
     prune_checkpoint(full, pruned, Pruning(0.5))
-    compress(pruned, tmp_path / "bundle", calibration=Calibration(photos=12), max_drop=100)
+    compress(
+        pruned, tmp_path / "bundle", calibration=Calibration(photos=12), tolerance=Tolerance(100, 0)
+    )
 
     main(full, [tmp_path / "bundle"], tmp_path / "out", rounds=3)
 
@@ -60,7 +66,12 @@ def test_a_bundle_of_what_was_pruned_from_it_and_kept_is_measured_too(
 def test_a_bundle_of_another_network_is_refused_before_anything_is_timed(
     trained, tmp_path: Path
 ) -> None:
-    compress(trained.path, tmp_path / "bundle", calibration=Calibration(photos=12), max_drop=20)
+    compress(
+        trained.path,
+        tmp_path / "bundle",
+        calibration=Calibration(photos=12),
+        tolerance=Tolerance(20, 80),
+    )
     other = tmp_path / "other.safetensors"
     info = trained.info.model_copy(update={"metrics": {"test/top1": 0.9}})
     save_checkpoint(other, trained.network, info)

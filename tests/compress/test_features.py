@@ -8,10 +8,11 @@ import timm
 import torch
 from PIL import Image, ImageDraw
 
-from birdedge.compress.compress import Calibration, compress
+from birdedge.compress.compress import compress
 from birdedge.compress.features import WithFeatures, classifier_weights, has_linear_head
 from birdedge.compress.mirror import Mirrored
-from birdedge.compress.targets import TARGETS
+from birdedge.compress.targets import TARGETS, Calibration
+from birdedge.compress.tolerance import Tolerance
 from birdedge.runtime.activation import read_classifier, write_classifier
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
@@ -60,7 +61,7 @@ def test_logits_are_what_the_map_adds_up_to(trained, mirrored: bool) -> None:
 def test_every_target_of_a_bundle_shows_where_the_shape_is(trained, tmp_path: Path) -> None:
     made = compress(
         trained.path, tmp_path / "b", targets=tuple(TARGETS), calibration=Calibration(12),
-        max_drop=50,
+        tolerance=Tolerance(50, 0),
     )  # fmt: skip
     bundle = ModelBundle.load(made.folder)
     right = Image.new("RGB", SIZE, (128, 128, 128))
@@ -90,7 +91,9 @@ def test_a_bundle_without_a_linear_head_has_no_classifier_file(
     trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("birdedge.compress.make.has_linear_head", lambda *_: False)
-    made = compress(trained.path, tmp_path / "b", targets=("onnx-fp32",), max_drop=50)
+    made = compress(
+        trained.path, tmp_path / "b", targets=("onnx-fp32",), tolerance=Tolerance(50, 0)
+    )
     assert made.manifest.classifier is None
     assert not made.manifest.targets["onnx-fp32"].features
 

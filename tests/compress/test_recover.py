@@ -11,18 +11,20 @@ from typer.testing import CliRunner
 
 from birdedge.compress import shrink as shrinking
 from birdedge.compress.commands import compress, prune, recover
-from birdedge.compress.compress import Calibration
 from birdedge.compress.compress import compress as make_bundle
 from birdedge.compress.photos import batches
 from birdedge.compress.prune import Pruning
 from birdedge.compress.recover import recover as run
-from birdedge.compress.shrink import Shrinking, prune_checkpoint, shrink
+from birdedge.compress.shrink import Shrinking, measure, prune_checkpoint, shrink
+from birdedge.compress.targets import Calibration
+from birdedge.compress.tolerance import Tolerance
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.errors import BackendError, CheckpointError
 from birdedge.train.checkpoint import load_checkpoint, save_checkpoint
 from birdedge.train.layouts import read_dataset, species_labels
 from birdedge.train.model import network_of
 
+LOOSE = ("--max-drop", "50", "--min-agreement", "0")
 QUICK = (
     "trainer.epochs=1", "trainer.accelerator=cpu", "trainer.precision=32-true",
     "data.batch_size=16", "data.workers=0", "wandb.mode=disabled",
@@ -184,7 +186,7 @@ def test_compress_prunes_recovers_and_packages(trained, tmp_path: Path) -> None:
     settings = [item for setting in QUICK for item in ("--recover", setting)]
     result = CliRunner().invoke(
         compress,
-        [str(trained.path), "-o", str(out), "--macs", "0.7", *settings, "--max-drop", "50",
+        [str(trained.path), "-o", str(out), "--macs", "0.7", *settings, *LOOSE,
          "--calibration-photos", "12", "--json"],
     )  # fmt: skip
 
@@ -207,12 +209,12 @@ def test_a_compression_that_fails_keeps_its_stages_and_no_bundle(trained, tmp_pa
             out,
             shrinking=Shrinking(Pruning(0.7), recovery=QUICK),
             calibration=Calibration(photos=12),
-            max_drop=-101,  # no network can gain so much
+            tolerance=Tolerance(-101, 0),  # no network can gain so much
         )
 
     assert not out.exists()
     kept = {path.name for path in (tmp_path / "bundle.work").iterdir()}
-    assert kept == {"pruned", "recovered", "measured"}
+    assert {"pruned", "recovered", "measured", "exported-onnx"} <= kept
 
 
 def test_compress_trains_for_int8_where_it_is_asked_to(trained, tmp_path: Path) -> None:
@@ -221,7 +223,7 @@ def test_compress_trains_for_int8_where_it_is_asked_to(trained, tmp_path: Path) 
     result = CliRunner().invoke(
         compress,
         [str(trained.path), "-o", str(out), "--quantization-aware", "2", *settings,
-         "--work", str(work), "--max-drop", "50", "--calibration-photos", "12", "--json"],
+         "--work", str(work), *LOOSE, "--calibration-photos", "12", "--json"],
     )  # fmt: skip
 
     assert result.exit_code == 0, result.stderr
@@ -263,7 +265,7 @@ def test_a_network_that_meets_its_deadline_stays_whole(trained, tmp_path: Path) 
     out = tmp_path / "bundle"
     result = CliRunner().invoke(
         compress,
-        [str(trained.path), "-o", str(out), "--latency", "100000", "--max-drop", "50",
+        [str(trained.path), "-o", str(out), "--latency", "100000", *LOOSE,
          "--calibration-photos", "12", "--json"],
     )  # fmt: skip
 
@@ -359,3 +361,29 @@ def test_a_compression_without_pruning_touches_no_folder_beside(trained, tmp_pat
     )
     assert result.exit_code == 0, result.stderr
     assert (tmp_path / "bundle.work" / "mine.txt").read_text() == "mine"
+
+
+def test_a_recovery_goes_on_where_its_files_have_moved(
+    trained, pruned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(pruned, trained.path, tmp_path / "run", QUICK)
+    for file in (pruned, trained.path):
+        shutil.copyfile(file, tmp_path / file.name)
+    shutil.copytree(trained.photos, tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+
+    again = run(Path(pruned.name), Path(trained.path.name), Path("run"), QUICK, Path("photos"))
+    assert again.metrics == first.metrics
+
+
+def test_stages_are_measured_on_pictures_of_their_own_size(trained, tmp_path: Path) -> None:
+    """A network that learned from other sizes than its parent is shown those."""
+    larger = tmp_path / "larger.safetensors"
+    preprocess = trained.info.preprocess.model_copy(update={"input_size": (96, 96)})
+    info = trained.info.model_copy(update={"preprocess": preprocess})
+    save_checkpoint(larger, trained.network, info)
+
+    figures = measure({"as trained": trained.path, "larger": larger})
+    assert figures["larger"].macs > 2 * figures["as trained"].macs
+    alone = measure({"larger": larger})["larger"]
+    assert figures["larger"].top1 == alone.top1

@@ -1,14 +1,12 @@
 """Networks, weights from files, folded batch norm, checkpoints."""
 
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from disks import little_space
 from safetensors.torch import save_file
 from torch import nn
 
@@ -153,20 +151,6 @@ def test_a_checkpoint_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_weights_alone_are_no_checkpoint(weights: Path) -> None:
     with pytest.raises(CheckpointError, match="holds weights alone"):
         load_checkpoint(weights)
-
-
-@contextmanager
-def little_space() -> Iterator[None]:
-    """No file may grow beyond 100 kB, as on a disk that is nearly full.
-
-    That is true of the test runner's own output too: nothing but what is tried belongs in here.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_checkpoint_that_does_not_fit_the_disk_leaves_the_older_one(tmp_path: Path) -> None:

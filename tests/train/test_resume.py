@@ -191,3 +191,21 @@ def test_a_run_from_before_settings_were_kept_is_resumed(
     run(configured(tree, "trainer.epochs=2", resume), tmp_path / "on")
 
     assert len(noted(tmp_path / "on")) == 2
+
+
+def test_a_teacher_may_lie_elsewhere_but_has_to_be_the_same(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    teachers = [tmp_path / name / "checkpoint.safetensors" for name in ("one", "other")]
+    for seed, teacher in enumerate(teachers):
+        run(configured(tree, "trainer.epochs=1", f"seed={seed}"), teacher.parent)
+
+    def taught_by(teacher: Path, *settings: str) -> DictConfig:
+        return configured(tree, "trainer.epochs=1", f"distill.teachers=[{teacher}]", *settings)
+
+    run(taught_by(teachers[0]), tmp_path / "run")
+    moved = teachers[0].rename(tmp_path / "moved.safetensors")
+    resume = f"resume={tmp_path / 'run'}"
+    assert "test/top1" in run(taught_by(moved, resume), tmp_path / "on").metrics
+    with pytest.raises(CheckpointError, match=r"SHA-256 of distill\.teachers is "):
+        run(taught_by(teachers[1], resume), tmp_path / "else")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recordings import MakeVisit, kept, little_space, record, wait_until
+from disks import little_space
+from recordings import MakeVisit, kept, record, wait_until
 
 from birdedge.runtime.sightings import recorder, space
 from birdedge.runtime.sightings.recorder import Recorder

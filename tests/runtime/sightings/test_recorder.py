@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from disks import little_space
 from PIL import Image
-from recordings import MakeVisit, kept, little_space, record, wait_until
+from recordings import MakeVisit, kept, record, wait_until
 
 from birdedge.runtime.errors import StoreError
 from birdedge.runtime.sightings import recorder
