@@ -23,11 +23,13 @@ import torch
 import typer
 
 from ..compress.cost import count_macs
+from ..compress.figures import wilson_interval
 from ..compress.verify import torch_runner
-from ..runtime.backends import load_backend
+from ..runtime.backends import Pixels, load_backend
 from ..runtime.bundle import ModelBundle, sha256
 from ..runtime.golden import draw_golden_inputs, model_input
 from ..runtime.machine import model_name
+from ..runtime.manifest import Target
 from ..runtime.threads import MAX_THREADS
 from ..train.checkpoint import CheckpointInfo, load_checkpoint
 from ..train.model import network_of
@@ -79,11 +81,10 @@ def main(
             for name, target in bundle.manifest.targets.items():
                 backend = load_backend(bundle.target_files(name), target, threads)
                 stack.callback(backend.close)
-                batch = model_input(picture, bundle.manifest.preprocess, target)
-                runs[number, name] = partial(backend.infer, batch)
+                runs[number, name] = partial(backend.infer, _a_picture(bundle, target))
         latency = _latency(runs, rounds)
     megabytes = sum(tensor.nbytes for tensor in weights.values()) / 1e6
-    rows = [_eager_row(info, megabytes, latency[-1, EAGER])]
+    rows = [_eager_row(info, _samples(opened), megabytes, latency[-1, EAGER])]
     for (number, name), milliseconds in latency.items():
         if number >= 0:
             rows.append(_row(opened[number], name, macs, milliseconds))
@@ -104,6 +105,18 @@ def _made_of(bundle: ModelBundle) -> tuple[str | None, str | None]:
     return compression.get("checkpoint_sha256"), pruned_from
 
 
+def _a_picture(bundle: ModelBundle, target: Target) -> Pixels:
+    """One, as large as the bundle wants it: training may have given it another size."""
+    preprocess = bundle.manifest.preprocess
+    return model_input(draw_golden_inputs(preprocess.input_size)[:1], preprocess, target)
+
+
+def _samples(bundles: list[ModelBundle]) -> int:
+    """Photos that the full network was measured on: the same as what was made of it."""
+    targets = (target for bundle in bundles for target in bundle.manifest.targets.values())
+    return next(target.accuracy.samples for target in targets if target.accuracy is not None)
+
+
 def _latency(
     runs: Mapping[tuple[int, str], Callable[[], object]], rounds: int
 ) -> dict[tuple[int, str], float]:
@@ -120,15 +133,16 @@ def _latency(
     return {key: statistics.median(seconds) * 1000 for key, seconds in times.items()}
 
 
-def _eager_row(info: CheckpointInfo, megabytes: float, milliseconds: float) -> Row:
+def _eager_row(info: CheckpointInfo, samples: int, megabytes: float, milliseconds: float) -> Row:
     top1 = info.metrics["test/top1"]
+    low, high = wilson_interval(round(top1 * samples), samples)
     return Row(
         level=1.0,
         target=EAGER,
         megabytes=megabytes,
         top1=top1,
-        low=top1,
-        high=top1,
+        low=low,
+        high=high,
         agreement=1.0,
         milliseconds=milliseconds,
     )
@@ -158,13 +172,13 @@ def _table(rows: list[Row], machine: str) -> str:
         "| MACs | target | MB | test top-1 [95 % interval] | lost | agreement | ms | speed-up |",
         "|---:|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for row in rows:
-        interval = f" [{row.low:.1%}, {row.high:.1%}]" if row.target != EAGER else ""
-        lines.append(
-            f"| {row.level:.0%} | {row.target} | {row.megabytes:.1f} | {row.top1:.1%}{interval} | "
-            f"{(eager.top1 - row.top1) * 100:+.1f} | {row.agreement:.1%} | "
-            f"{row.milliseconds:.1f} | {eager.milliseconds / row.milliseconds:.1f} |"
-        )
+    lines += [
+        f"| {row.level:.0%} | {row.target} | {row.megabytes:.1f} | "
+        f"{row.top1:.1%} [{row.low:.1%}, {row.high:.1%}] | "
+        f"{(eager.top1 - row.top1) * 100:+.1f} | {row.agreement:.1%} | "
+        f"{row.milliseconds:.1f} | {eager.milliseconds / row.milliseconds:.1f} |"
+        for row in rows
+    ]
     slower = [
         f"{row.target} at {row.level:.0%}" for row in rows if _is_slower_than_its_float(row, rows)
     ]

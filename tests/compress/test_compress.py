@@ -1,5 +1,7 @@
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import replace
@@ -289,6 +291,24 @@ def test_every_known_target_can_be_made(trained, tmp_path: Path) -> None:
     bundle = ModelBundle.load(tmp_path / "all")
     assert bundle.manifest.targets.keys() == set(targets)
     assert all(self_test(bundle, name, threads=2).passed for name in targets)
+    for name, target in bundle.manifest.targets.items():
+        shares = share_named_right(bundle.folder, name, trained.photos / "test")
+        assert shares == pytest.approx(target.accuracy.top1, abs=0.001)
+
+
+def share_named_right(bundle: Path, target: str, photos: Path) -> float:
+    """By what `birdedge classify` prints."""
+    command = [sys.executable, "-m", "birdedge", "classify", str(photos), "--model", str(bundle)]
+    done = subprocess.run(
+        [*command, "--target", target, "--json"], capture_output=True, text=True, check=True
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 24
+    right = [
+        line["classifications"]["classes"][0] == Path(line["filepath"]).parent.name
+        for line in lines
+    ]
+    return sum(right) / len(right)
 
 
 def test_a_method_that_one_target_does_not_know_is_refused_before_any_work(

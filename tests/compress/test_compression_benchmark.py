@@ -40,6 +40,7 @@ def test_every_target_is_measured_next_to_pytorch(trained, tmp_path: Path, capsy
     rows = json.loads((tmp_path / "out" / "compression.json").read_text())["rows"]
     assert [row["target"] for row in rows] == [EAGER, "onnx-fp32", "onnx-int8"]
     assert all(row["milliseconds"] > 0 for row in rows)
+    assert all(row["low"] < row["top1"] < row["high"] for row in rows if row["top1"] < 1)
     assert rows[2]["megabytes"] < rows[1]["megabytes"]
     assert (tmp_path / "out" / "compression.md").read_text() in capsys.readouterr().out
     assert (tmp_path / "out" / "pareto.png").read_bytes().startswith(b"\x89PNG")
