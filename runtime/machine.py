@@ -31,13 +31,14 @@ def temperature(root: Path = _ROOT) -> float | None:
     return None
 
 
+def is_slowed(root: Path = _ROOT) -> bool:
+    """Whether its firmware slows a Raspberry Pi down now; false elsewhere."""
+    return bool(_firmware_bits(root) & (_SLOWED | _THROTTLED_NOW | _TOO_WARM))
+
+
 def throttling(root: Path = _ROOT) -> list[str]:
     """What slows a Raspberry Pi down, or did since it was started; empty elsewhere."""
-    text = next((_text(path) for path in root.glob(_THROTTLED)), "")
-    try:
-        bits = int(text, 16)
-    except ValueError:
-        return []
+    bits = _firmware_bits(root)
     reasons = {
         _UNDER_VOLTAGE: "the power supply is too weak",
         _TOO_WARM: "it is too warm",
@@ -49,6 +50,14 @@ def throttling(root: Path = _ROOT) -> list[str]:
         for bit, reason in reasons.items()
         if bits & (bit | bit << _SINCE_BOOT)
     ]
+
+
+def _firmware_bits(root: Path) -> int:
+    text = next((_text(path) for path in root.glob(_THROTTLED)), "")
+    try:
+        return int(text, 16)
+    except ValueError:
+        return 0
 
 
 def processor_features(root: Path = _ROOT) -> set[str]:

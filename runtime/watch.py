@@ -9,7 +9,6 @@ from pathlib import Path
 from PIL import Image
 
 from .classify import ClassifyOptions, save_picture, saved_before
-from .cooling import cooled
 from .default import default_models
 from .errors import BirdedgeError
 from .installed import Installed
@@ -73,7 +72,7 @@ def _watch(options: ClassifyOptions, installed: Installed | None) -> int:
             watched = overseer.watched(watched)
             watcher = Watcher(classifier.now, options.find_regions, inferred=overseer.inferred)
         if not is_recording(options.camera):
-            watched = _supervised(cooled(watched), lambda: count)
+            watched = _supervised(watched, lambda: count)
         for visit in watcher.visits(watched):
             for each in told:
                 each.take(visit)

@@ -59,14 +59,22 @@ class Lost:
     seconds: float
 
 
+def always() -> bool:
+    """Every frame is wanted."""
+    return True
+
+
 class FrameSource(Protocol):
     """An iterator of frames that can be closed.
 
     Attributes:
         live: frames come by themselves, and only the newest matters; otherwise all do.
+        wanted: asked by a live one as a frame comes, before work is put into it; where it says no,
+            the frame is left out. `always`, until somebody puts another in its place.
     """
 
     live: bool
+    wanted: Callable[[], bool]
 
     def __iter__(self) -> Generator[Frame, None, None]:
         """Frames as they come, until the source ends or is closed."""

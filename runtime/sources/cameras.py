@@ -10,6 +10,7 @@ from threading import Event
 
 from .. import plugins
 from ..errors import SourceError
+from ..pace import Pace
 from . import Frame, FrameSource, Lost, without_credentials
 from .ahead import read_ahead, read_newest
 from .reconnect import Reconnecting
@@ -93,7 +94,7 @@ def watch_camera(
     source: FrameSource | Reconnecting = opened
     ahead: Generator[Frame | Lost, None, None]
     if opened.live:
-        source = Reconnecting(opened, partial(open_source, spec))
+        source = Reconnecting(opened, partial(open_source, spec), Pace())
         ahead = read_newest(iter(source), seconds, stop)
     else:
         ahead = read_ahead(iter(opened), _FRAMES_AHEAD, seconds, stop)

@@ -1,7 +1,7 @@
 """A Raspberry Pi's own camera, through picamera2, which comes with Raspberry Pi OS."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import SourceError
-from . import Frame
+from . import Frame, always
 
 _SIZE = (1280, 720)
 _SILENCE_SECONDS = 8.0
+_ROUND_SECONDS = 0.01
 
 
 class PiCamera:
@@ -26,6 +27,7 @@ class PiCamera:
     """
 
     live = True
+    wanted: Callable[[], bool] = staticmethod(always)
 
     def __init__(self, spec: str) -> None:
         self._name = spec
@@ -59,6 +61,8 @@ class PiCamera:
         start = time.monotonic()
         number = 0
         while True:
+            while not self.wanted():
+                time.sleep(_ROUND_SECONDS)
             try:
                 # Asked to wait itself, it would wait for ever for a camera that came loose.
                 job = self._camera.capture_array("main", wait=False)

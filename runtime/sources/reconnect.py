@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..backoff import pause
 from ..errors import SourceError
-from . import Frame, FrameSource, Lost
+from . import Frame, FrameSource, Lost, always
 
 _STEADY_SECONDS = 60.0
 """A connection that lasts as long is sound again: the next loss is tried at once."""
@@ -25,16 +25,22 @@ class Reconnecting:
     Args:
         source: the live source, opened: that it cannot be at first is a mistake rather than a loss.
         open_again: opens it after a loss, or raises `SourceError`.
+        wanted: which of its frames; see `FrameSource`.
         first_pause: seconds that it lasts at most.
     """
 
     live = True
 
     def __init__(
-        self, source: FrameSource, open_again: Callable[[], FrameSource], first_pause: float = 1.0
+        self,
+        source: FrameSource,
+        open_again: Callable[[], FrameSource],
+        wanted: Callable[[], bool] = always,
+        first_pause: float = 1.0,
     ) -> None:
         self._source: FrameSource | None = source
         self._open = open_again
+        self._wanted = wanted
         self._first_pause = first_pause
         self._closed = threading.Event()
 
@@ -88,6 +94,7 @@ class Reconnecting:
         self._source = None
         try:
             source = source or self._open()
+            source.wanted = self._wanted
             for frame in source:
                 if self._closed.is_set():
                     return

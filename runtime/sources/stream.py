@@ -1,7 +1,7 @@
 """Streams of network cameras (RTSP, RTMP, MJPEG over HTTP), through PyAV."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import cast
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
-from . import Frame, without_credentials
+from . import Frame, always, without_credentials
 
 _OPEN_SECONDS = 10.0
 _SILENCE_SECONDS = 8.0
@@ -37,6 +37,7 @@ class StreamSource:
     """
 
     live = True
+    wanted: Callable[[], bool] = staticmethod(always)
 
     def __init__(self, spec: str) -> None:
         self._name = without_credentials(spec)
@@ -66,6 +67,7 @@ class StreamSource:
     def _decoded(self) -> Iterator[NDArray[np.uint8]]:
         stream = self._container.streams.video[0]
         stream.thread_type = "AUTO"
+        stands_alone = stream.codec_context.codec.intra_only
         damaged = 0
         pictured = time.monotonic()
         with self._told("broke off"):
@@ -74,6 +76,9 @@ class StreamSource:
                 if time.monotonic() - pictured > _SILENCE_SECONDS:
                     raise SourceError(f"{self._name} gave no picture for {_SILENCE_SECONDS:.0f} s")
                 if packet.stream_index != stream.index:
+                    continue
+                # Where each frame is a picture of its own, it need not even be decoded.
+                if stands_alone and not self.wanted():
                     continue
                 try:
                     frames = packet.decode()
@@ -84,6 +89,8 @@ class StreamSource:
                     continue
                 damaged = 0
                 for frame in cast("list[av.VideoFrame]", frames):
+                    if not stands_alone and not self.wanted():
+                        continue
                     yield frame.to_ndarray(format="rgb24").view(np.uint8)
                     pictured = time.monotonic()
 

@@ -1,12 +1,12 @@
 """A USB or built-in camera, through OpenCV."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import SourceError
-from . import Frame
+from . import Frame, always
 from .opencv import cv2
 
 _SIZE = 1280, 720
@@ -29,6 +29,7 @@ class UsbCamera:
     """
 
     live = True
+    wanted: Callable[[], bool] = staticmethod(always)
 
     def __init__(self, spec: str) -> None:
         device = spec.removeprefix("usb:")
@@ -55,21 +56,25 @@ class UsbCamera:
         Raises:
             SourceError: the camera stopped answering.
         """
-        number = 0
         start = time.monotonic()
-        while True:
-            bgr = self._read()
+        for number, bgr in enumerate(self._decoded()):
             pixels = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
             seconds = time.monotonic() - start
             yield Frame(pixels, datetime.now(UTC), self._name, number, seconds)
-            number += 1
 
-    def _read(self) -> Any:
-        for _ in range(_TRIES):
-            read, bgr = self._capture.read()
+    def _decoded(self) -> Iterator[Any]:
+        failed = 0
+        while failed < _TRIES:
+            grabbed = self._capture.grab()
+            if grabbed and not self.wanted():
+                continue
+            read, bgr = self._capture.retrieve() if grabbed else (False, None)
             if read:
-                return bgr
-            time.sleep(_PAUSE_SECONDS)
+                failed = 0
+                yield bgr
+            else:
+                failed += 1
+                time.sleep(_PAUSE_SECONDS)
         raise SourceError(f"{self._name} stopped giving frames; is it still plugged in?")
 
     def close(self) -> None:

@@ -51,6 +51,9 @@ class FakePicamera2:
         pass
 
 
+LIVE = pytest.mark.parametrize("spec", ["http", "rtsp", "picamera", "usb"], indirect=True)
+
+
 @pytest.fixture(params=["video", "dir", "http", "rtsp", "picamera", "usb"])
 def spec(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -112,6 +115,29 @@ def test_frames_are_rgb_counted_and_timed(spec: str) -> None:
         assert abs(datetime.now(UTC) - frame.captured_at) < timedelta(minutes=1)
     seconds = [frame.seconds for frame in frames]
     assert seconds == sorted(seconds) and seconds[0] < seconds[-1] < 20
+
+
+@LIVE
+def test_live_frames_that_nobody_wants_are_left_out(spec: str) -> None:
+    source = open_source(spec)
+    asked = []
+
+    def every_third() -> bool:
+        asked.append(time.monotonic())
+        return len(asked) % 3 == 0
+
+    source.wanted = every_third
+    frames = list(islice(source, 3))
+    source.close()
+
+    assert len(asked) == 9
+    assert [frame.number for frame in frames] == [0, 1, 2]
+
+
+@LIVE
+def test_of_a_camera_ten_frames_a_second_are_seen_at_most(spec: str) -> None:
+    frames = list(camera_frames(spec, seconds=3.0))
+    assert 2 <= len(frames) <= 33
 
 
 def test_no_frame_is_named_by_a_password(spec: str) -> None:

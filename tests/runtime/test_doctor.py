@@ -87,6 +87,19 @@ def test_a_weak_power_supply_is_told_now_or_since_the_start(
     assert "official power supply" in since[0].advice
 
 
+@pytest.mark.parametrize(
+    ("bits", "slowed"),
+    [("0", False), ("1", False), ("50005", True), ("2", True), ("8", True), ("e0000", False)],
+)
+def test_that_it_is_slowed_down_is_known_apart_from_what_was(
+    tmp_path: Path, bits: str, slowed: bool
+) -> None:
+    file = tmp_path / "sys/devices/platform/soc/soc:firmware/get_throttled"
+    file.parent.mkdir(parents=True)
+    file.write_text(f"{bits}\n")
+    assert machine.is_slowed(tmp_path) is slowed
+
+
 def test_an_old_processor_is_told(look: Callable[..., dict[str, list[Finding]]]) -> None:
     (found,) = look(PI | {"proc/cpuinfo": "flags : fpu sse2\n"})["processor"]
 
@@ -256,6 +269,7 @@ def test_this_machine_can_be_asked() -> None:
     assert machine.model_name()
     assert machine.temperature() is None or -20 < machine.temperature() < 120
     assert isinstance(machine.throttling(), list)
+    assert not machine.is_slowed()
 
 
 def test_a_pis_own_codecs_are_no_cameras(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ class Driver:
 
     def __init__(self, *_: object) -> None:
         self.asked: list[tuple[int, float]] = []
+        self.decoded = 0
         self._frames = iter(range(3))
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's own name
@@ -27,9 +28,11 @@ class Driver:
         self.asked.append((what, value))
         return True
 
-    def read(self) -> tuple[bool, NDArray[np.uint8] | None]:
-        if next(self._frames, None) is None:
-            return False, None
+    def grab(self) -> bool:
+        return next(self._frames, None) is not None
+
+    def retrieve(self) -> tuple[bool, NDArray[np.uint8]]:
+        self.decoded += 1
         size = dict(self.asked)
         height, width = (int(size[what]) for what in (4, 3))
         return True, np.full((height, width, 3), (255, 0, 0), np.uint8)
@@ -66,3 +69,12 @@ def test_it_is_asked_for_compressed_frames_first(camera: UsbCamera) -> None:
 def test_one_that_gives_nothing_any_more_is_told(camera: UsbCamera) -> None:
     with pytest.raises(SourceError, match="usb:0 stopped giving frames; is it still plugged in"):
         list(camera)
+
+
+def test_what_nobody_wants_is_not_decoded(camera: UsbCamera) -> None:
+    wishes = iter([True, False, True])
+    camera.wanted = lambda: next(wishes)
+    frames = list(islice(camera, 2))
+
+    assert [frame.number for frame in frames] == [0, 1]
+    assert camera._capture.decoded == 2
