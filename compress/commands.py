@@ -1,178 +1,54 @@
-"""`birdedge compress`, `prune` and `recover`; nothing heavy is imported until one of them runs."""
+"""`birdedge compress`; nothing heavy is imported until it runs."""
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from ..runtime.errors import BirdedgeError
-from ..runtime.extras import needs_extra
-from .stages import beside
-from .targets import (
-    CALIBRATION_METHODS,
-    DEFAULT_TARGETS,
-    TARGETS,
-    Calibration,
-    Importance,
-    Scope,
+from .options import (
+    AsJson,
+    ChannelImportance,
+    CheckpointFile,
+    DataFolder,
+    Latency,
+    LatencyTarget,
+    Macs,
+    PruningScope,
+    RoundTo,
+    Steps,
+    in_one_line,
+    one_of,
+    pruning_goal,
+    refuse,
+    say,
+    show,
+    targets_of,
 )
-
-if TYPE_CHECKING:
-    from .latency import Deadline
-    from .prune import Pruning
+from .stages import beside
+from .targets import CALIBRATION_METHODS, DEFAULT_TARGETS, TARGETS, Calibration
 
 compress = typer.Typer(add_completion=False, rich_markup_mode=None)
-prune = typer.Typer(add_completion=False, rich_markup_mode=None)
-recover = typer.Typer(add_completion=False, rich_markup_mode=None)
-
-
-def _targets(value: str) -> str:
-    if value == "all":
-        return ",".join(name for name, recipe in TARGETS.items() if recipe.in_all)
-    names = [_one_of(TARGETS, "target")(name.strip()) for name in value.split(",")]
-    return ",".join(dict.fromkeys(names))
-
-
-def _one_of(known: Collection[str], what: str) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        if value not in known:
-            raise typer.BadParameter(f"no {what} {value!r}; there are {', '.join(known)}")
-        return value
-
-    return check
-
-
-_Checkpoint = Annotated[
-    Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint of `birdedge train`.")
-]
-_Data = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="The photos, if not where training found them."),
-]
-_Macs = Annotated[
-    float | None,
-    typer.Option(
-        min=0.01,
-        max=0.99,
-        metavar="SHARE",
-        help="Prune to this share of the multiply-adds.",
-    ),
-]
-_Latency = Annotated[
-    float | None,
-    typer.Option(
-        min=0.01,
-        metavar="MS",
-        help="Prune until a picture takes so many milliseconds here.",
-    ),
-]
-_On = Annotated[
-    str,
-    typer.Option(
-        "--on",
-        metavar="TARGET",
-        callback=_one_of(TARGETS, "target"),
-        help="What --latency is about.",
-    ),
-]
-_Importance = Annotated[
-    Importance, typer.Option(help="How channels are ranked; taylor looks at photos.")
-]
-_Scope = Annotated[
-    Scope,
-    typer.Option(
-        help="local takes the same share of every layer, global the least important anywhere."
-    ),
-]
-_Steps = Annotated[
-    int, typer.Option(min=1, metavar="N", help="How often taylor looks anew on the way.")
-]
-_RoundTo = Annotated[
-    int, typer.Option(min=1, metavar="N", help="Keep channels in multiples of this.")
-]
-
-
-@prune.command()
-def prune_command(
-    checkpoint: _Checkpoint,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="File to write.")],
-    macs: _Macs = None,
-    latency: _Latency = None,
-    on: _On = "onnx-int8",
-    importance: _Importance = "magnitude",
-    scope: _Scope = "local",
-    steps: _Steps = 4,
-    round_to: _RoundTo = 8,
-    data: _Data = None,
-) -> None:
-    """Take the least important channels out of a trained network.
-
-    What is lost in accuracy comes back with `birdedge recover`.
-    """
-    if (macs is None) == (latency is None):
-        raise typer.BadParameter("say how small: either --macs or --latency")
-    with needs_extra("compress"):
-        from .report import stages_table
-        from .shrink import measure, prune_checkpoint
-    pruning, deadline = _goal(macs, latency, on, importance, scope, steps, round_to)
-    prune_checkpoint(checkpoint, out, pruning, deadline, data=data, say=_say)
-    try:
-        _print(stages_table(measure({"as trained": checkpoint, "pruned": out}, data)))
-    except BirdedgeError as error:  # the file is written all the same
-        _say(f"not measured: {error}")
-    typer.echo(out)
-
-
-@recover.command()
-def recover_command(
-    pruned: Annotated[
-        Path, typer.Argument(metavar="PRUNED", help="A checkpoint of `birdedge prune`.")
-    ],
-    settings: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="SETTING=VALUE", help="As for `birdedge train`: trainer.epochs=5"),
-    ] = None,
-    *,
-    parent: Annotated[
-        Path, typer.Option(metavar="CHECKPOINT", help="The network it was cut from: its teacher.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the run.")],
-    data: _Data = None,
-) -> None:
-    """Train a pruned network to answer as its parent does.
-
-    The same command again goes on where an interrupted one stopped.
-    """
-    with _training(saved=out):
-        from .recover import recover as run
-
-        trained = run(pruned, parent, out, settings or [], data)
-    for name, value in sorted(trained.metrics.items()):
-        _say(f"{name:>18}  {value:.4f}")
-    typer.echo(trained.checkpoint)
 
 
 @compress.command()
 def compress_command(
     context: typer.Context,
-    checkpoint: _Checkpoint,
+    checkpoint: CheckpointFile,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="BUNDLE", help="Folder to write.")],
     targets: Annotated[
         str,
         typer.Option(
-            callback=_targets,
+            callback=targets_of,
             help=f"Comma-separated, of {', '.join(TARGETS)}; or all, without ncnn's.",
         ),
     ] = ",".join(DEFAULT_TARGETS),
-    macs: _Macs = None,
-    latency: _Latency = None,
-    on: _On = "onnx-int8",
-    importance: _Importance = "magnitude",
-    scope: _Scope = "local",
-    steps: _Steps = 4,
-    round_to: _RoundTo = 8,
+    macs: Macs = None,
+    latency: Latency = None,
+    on: LatencyTarget = "onnx-int8",
+    importance: ChannelImportance = "magnitude",
+    scope: PruningScope = "local",
+    steps: Steps = 4,
+    round_to: RoundTo = 8,
     recover: Annotated[
         list[str] | None,
         typer.Option(
@@ -196,7 +72,7 @@ def compress_command(
     calibration: Annotated[
         str,
         typer.Option(
-            callback=_one_of(CALIBRATION_METHODS, "method"),
+            callback=one_of(CALIBRATION_METHODS, "method"),
             help=f"Of {', '.join(CALIBRATION_METHODS)}; OpenVINO knows no entropy, TFLite minmax "
             "alone.",
         ),
@@ -236,7 +112,7 @@ def compress_command(
             "for twice the computation.",
         ),
     ] = False,
-    data: _Data = None,
+    data: DataFolder = None,
     work: Annotated[
         Path | None,
         typer.Option(
@@ -244,9 +120,7 @@ def compress_command(
             help="Keep the stages here; in BUNDLE.work, until all is done, if not given.",
         ),
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print all figures as one JSON object.")
-    ] = False,
+    json: AsJson = False,
     wandb: Annotated[
         Literal["disabled", "offline", "online"],
         typer.Option(help="Record all figures as a run of W&B; offline keeps it in ./wandb."),
@@ -265,18 +139,22 @@ def compress_command(
     smaller = macs is not None or latency is not None
     trains = smaller or quantization_aware > 0
     if not smaller:
-        _refuse(context, _OF_PRUNING, "goes with --macs or --latency")
+        refuse(context, _OF_PRUNING, "goes with --macs or --latency")
     if not trains:
-        _refuse(context, _OF_TRAINING, "goes with --macs, --latency or --quantization-aware")
+        refuse(context, ("recover",), "goes with --macs, --latency or --quantization-aware")
+    if importance != "taylor":
+        refuse(context, ("steps",), "goes with --importance taylor")
+    if not any(TARGETS[name].quantized for name in targets.split(",")):
+        refuse(context, _OF_QUANTIZING, "goes with INT8 targets")
     if latency is None:
-        _refuse(context, ("on",), "goes with --latency")
+        refuse(context, ("on",), "goes with --latency")
     elif on not in targets.split(","):
         raise typer.BadParameter(f"--latency is about {on}, which is not among --targets")
     if trains and twin is not None:
         raise typer.BadParameter(
             "with a twin, prune and recover both networks first (birdedge prune, recover)"
         )
-    with _training(saved=work or beside(out)):
+    with in_one_line(saved=work or beside(out)):
         from .compress import compress as run
         from .report import as_json, log_to_wandb, stages_table, targets_table
         from .shrink import Shrinking
@@ -284,7 +162,7 @@ def compress_command(
 
         pruning = deadline = None
         if smaller:
-            pruning, deadline = _goal(macs, latency, on, importance, scope, steps, round_to)
+            pruning, deadline = pruning_goal(macs, latency, on, importance, scope, steps, round_to)
         shrinking = Shrinking(pruning, deadline, tuple(recover or ()), quantization_aware)
         done = run(
             checkpoint,
@@ -298,11 +176,11 @@ def compress_command(
             twin=twin,
             mirror=mirror,
             overwrite=force,
-            say=_say,
+            say=say,
         )
     if done.stages:
-        _print(stages_table(done.stages))
-    _print(targets_table(done.manifest.id, done.figures))
+        show(stages_table(done.stages))
+    show(targets_table(done.manifest.id, done.figures))
     typer.echo(as_json(done) if json else done.folder)
     if wandb != "disabled":
         log_to_wandb(done, wandb)
@@ -310,65 +188,5 @@ def compress_command(
         raise typer.Exit(1)
 
 
-_GOES_ON_FROM = ("last.ckpt", "result.json")
-"""What an epoch and what a stage leaves behind."""
-
 _OF_PRUNING = ("importance", "scope", "steps", "round_to")
-_OF_TRAINING = ("recover",)
-
-
-def _refuse(context: typer.Context, names: Collection[str], why: str) -> None:
-    """Options that were given and would do nothing."""
-    for name in names:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name != "DEFAULT":
-            raise typer.BadParameter(f"--{name.replace('_', '-')} {why}")
-
-
-def _goal(
-    macs: float | None,
-    latency: float | None,
-    on: str,
-    importance: Importance,
-    scope: Scope,
-    steps: int,
-    round_to: int,
-) -> tuple["Pruning", "Deadline | None"]:
-    from .latency import Deadline
-    from .prune import Pruning
-
-    pruning = Pruning(1.0 if macs is None else macs, importance, scope, steps, round_to)
-    return pruning, None if latency is None else Deadline(latency, on)
-
-
-@contextmanager
-def _training(saved: Path | None) -> Iterator[None]:
-    """What may train says what is wrong in one line, as `birdedge train` does.
-
-    Args:
-        saved: where the same command finds what it goes on from.
-    """
-    with needs_extra("compress"):
-        from ..train.reporting import hush_lightning, one_line_errors
-    hush_lightning()
-    try:
-        with one_line_errors(), needs_extra("compress"):
-            yield
-    except KeyboardInterrupt:
-        if saved is not None and any(any(saved.rglob(name)) for name in _GOES_ON_FROM):
-            _say("stopped; the same command goes on from here")
-        raise
-    except SystemExit:
-        if saved is not None and any(saved.rglob("result.json")):
-            _say(f"the stages that were done are kept in {saved}")
-        raise
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
-
-
-def _print(table: object) -> None:
-    from rich.console import Console
-
-    Console(stderr=True).print(table)
+_OF_QUANTIZING = ("calibration", "calibration_photos", "min_agreement", "quantization_aware")

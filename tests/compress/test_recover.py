@@ -10,12 +10,13 @@ import torch
 from typer.testing import CliRunner
 
 from birdedge.compress import shrink as shrinking
-from birdedge.compress.commands import compress, prune, recover
+from birdedge.compress.commands import compress
 from birdedge.compress.compress import compress as make_bundle
 from birdedge.compress.photos import batches
 from birdedge.compress.prune import Pruning
 from birdedge.compress.recover import recover as run
 from birdedge.compress.shrink import Shrinking, measure, prune_checkpoint, shrink
+from birdedge.compress.shrink_commands import prune, recover
 from birdedge.compress.targets import Calibration
 from birdedge.compress.tolerance import Tolerance
 from birdedge.runtime.bundle import ModelBundle
@@ -149,6 +150,25 @@ def test_commands_print_the_path_alone_and_figures_beside(trained, tmp_path: Pat
     result = CliRunner().invoke(recover, arguments)
     assert result.exit_code == 0, result.stderr
     assert result.stdout == f"{run_folder / 'checkpoint.safetensors'}\n"
+    assert all(name in result.stderr for name in ("parent", "pruned", "recovered", "MMAC"))
+
+
+def test_commands_give_their_figures_to_programs(trained, tmp_path: Path) -> None:
+    out = tmp_path / "pruned.safetensors"
+    result = CliRunner().invoke(
+        prune, [str(trained.path), "-o", str(out), "--macs", "0.6", "--json"]
+    )
+    report = json.loads(result.stdout)
+    assert report["checkpoint"] == str(out)
+    whole, smaller = report["stages"].values()
+    assert smaller["macs"] <= 0.6 * whole["macs"]
+    assert smaller["parameters"] < whole["parameters"]
+
+    arguments = [str(out), "--parent", str(trained.path), "-o", str(tmp_path / "run"), "--json"]
+    result = CliRunner().invoke(recover, [*arguments, *QUICK])
+    stages = json.loads(result.stdout)["stages"]
+    assert list(stages) == ["parent", "pruned", "recovered"]
+    assert stages["recovered"]["macs"] == stages["pruned"]["macs"]
 
 
 @pytest.mark.parametrize(
@@ -289,6 +309,13 @@ def test_a_network_that_meets_its_deadline_stays_whole(trained, tmp_path: Path) 
         (["--round-to", "4"], "--round-to goes with --macs or --latency"),
         (["--recover", "trainer.epochs=1"], "--recover goes with --macs, --latency or"),
         (["--macs", "0.5", "--on", "tflite-int8"], "--on goes with --latency"),
+        (["--macs", "0.5", "--steps", "2"], "--steps goes with --importance taylor"),
+        (["--targets", "onnx-fp32", "--calibration", "entropy"], "--calibration goes with INT8"),
+        (["--targets", "onnx-fp32", "--min-agreement", "9"], "--min-agreement goes with INT8"),
+        (
+            ["--targets", "onnx-fp32", "--quantization-aware", "2"],
+            "--quantization-aware goes with INT8 targets",
+        ),
         (["--latency", "9", "--on", "tflite-int8"], "is not among --targets"),
         (["--latency", "9", "--macs", "0.5"], "either --macs or --latency"),
     ],
@@ -301,6 +328,16 @@ def test_options_that_would_do_nothing_are_wrong_usage(
     )
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+@pytest.mark.parametrize("option", [["--on", "tflite-int8"], ["--steps", "2"]])
+def test_options_that_would_do_nothing_are_wrong_usage_of_prune_too(
+    option: list[str], tmp_path: Path
+) -> None:
+    arguments = ["x.safetensors", "-o", str(tmp_path / "y"), "--macs", "0.5", *option]
+    result = CliRunner().invoke(prune, arguments, terminal_width=200)
+    assert result.exit_code == 2
+    assert f"{option[0]} goes with" in result.stderr
 
 
 @pytest.mark.parametrize("goal", [[], ["--macs", "0.5"]])
