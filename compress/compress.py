@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import check_place, describe_file, new_bundle
-from ..runtime.errors import BackendError, CheckpointError
+from ..runtime.errors import BackendError, BundleError, CheckpointError
 from ..runtime.manifest import Manifest, OpenSet
 from ..runtime.preprocess import Preprocess
 from ..train.layouts import Photo
@@ -26,7 +26,7 @@ from .package import Contents, package
 from .photos import Photos, labels_of
 from .quantizers import load_quantizer
 from .report import target_record
-from .shrink import Shrinking, StageFigures, shrink
+from .shrink import STAGES, Shrinking, StageFigures, shrink
 from .stages import beside, remove_stages
 from .subject import Subject
 from .targets import DEFAULT_TARGETS, TARGETS, Calibration
@@ -78,11 +78,11 @@ def compress(
 
     Args:
         checkpoint: a file of `birdedge train`.
-        out: the bundle's folder; nothing is written there unless all goes well.
+        out: the bundle's folder; written whole or not at all.
         targets: names of `TARGETS`.
         shrinking: prune and train first, like this.
         work: where the stages are kept, so that the same call goes on from what is there; beside
-            `out`, and only until all went well, if not given.
+            `out`, and only until no target is missing, if not given.
         data: where the photos lie, if not where training found them.
         calibration: how INT8 ranges are found.
         tolerance: how far a target may be from the network; layers of an INT8 target go back to
@@ -117,8 +117,10 @@ def compress(
         )
     photos = model.photos
     check_place(out, overwrite=overwrite)
-    _warn(photos, judged.photos, say)
     kept = work or beside(out)
+    if kept.resolve().is_relative_to(out.resolve()):
+        raise BundleError(f"{kept} lies in the bundle's own folder; choose another --work")
+    _warn(photos, judged.photos, say)
     stages: dict[str, StageFigures] = {}
     smaller = checkpoint
     if shrinking is not None:
@@ -138,7 +140,12 @@ def compress(
     val = by.answers(made_of_judged, judged.photos.val, "validation")
     test = subject.answers(made, photos.test, "test") if photos.test else None
     labels = labels_of(judged.photos.val)
-    refused = _outside(tolerance, made, val, test, labels)
+    refused = _outside(tolerance, made_of_judged, val, labels)
+    if twin is not None:
+        itself = subject.answers(made, judged.photos.val, "validation")
+        refused = _outside(tolerance, made, itself) | refused
+    broken = {name for name, logits in (test or {}).items() if not np.isfinite(logits).all()}
+    refused |= dict.fromkeys(broken & made.keys(), "gives NaN or infinite logits")
     made = {name: item for name, item in made.items() if name not in refused}
     if not made:
         raise BackendError("; ".join(f"{name} {why}" for name, why in refused.items()))
@@ -182,9 +189,12 @@ def compress(
     say("packaging")
     with new_bundle(out, overwrite=overwrite) as draft:
         manifest = package(draft, made, figures, about)
-    if work is None and not refused:
+    if work is None and refused:
+        say(f"the stages are kept in {kept}, for another try with --force")
+    elif work is None:
         remove_stages(kept / "of-twin")
-        remove_stages(kept)
+        # An earlier command may have been stopped while it trained.
+        remove_stages(kept, but=STAGES if shrinking is None else ())
     return Compressed(out, manifest, stages, figures, refused)
 
 
@@ -205,15 +215,13 @@ def _warn(photos: Photos, judged: Photos, say: Say) -> None:
 def _outside(
     tolerance: Tolerance,
     made: Mapping[str, Made],
-    val: Mapping[str, Logits],
-    test: Mapping[str, Logits] | None,
-    labels: NDArray[np.int64],
+    logits: Mapping[str, Logits],
+    labels: NDArray[np.int64] | None = None,
 ) -> dict[str, str]:
     """Why targets may not enter the bundle, by name; see `Tolerance.broken_by`."""
-    asked = val if test is None else {name: np.concatenate([val[name], test[name]]) for name in val}
     refused = {}
     for name, item in made.items():
-        why = tolerance.broken_by(name, asked[name], asked[REFERENCE], labels)
+        why = tolerance.broken_by(name, logits[name], logits[REFERENCE], labels)
         if why is not None:
             even = f" even with {len(item.in_float)} layers in float" if item.in_float else ""
             advice = _ADVICE if TARGETS[name].quantized else ""

@@ -87,7 +87,7 @@ RoundTo = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print all figures as one JSON object.")]
 
 
-_GOES_ON_FROM = ("last.ckpt", "result.json")
+_EPOCH, _STAGE = "last.ckpt", "*/result.json"
 """What an epoch and what a stage leaves behind."""
 
 
@@ -130,11 +130,12 @@ def in_one_line(saved: Path | None) -> Iterator[None]:
         with one_line_errors(), needs_extra("compress"):
             yield
     except KeyboardInterrupt:
-        if saved is not None and any(any(saved.rglob(name)) for name in _GOES_ON_FROM):
+        left = (_EPOCH, f"*/{_EPOCH}", _STAGE)
+        if saved is not None and any(any(saved.glob(name)) for name in left):
             say("stopped; the same command goes on from here")
         raise
     except SystemExit:
-        if saved is not None and any(saved.rglob("result.json")):
+        if saved is not None and any(saved.glob(_STAGE)):
             say(f"the stages that were done are kept in {saved}")
         raise
 

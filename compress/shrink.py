@@ -27,6 +27,9 @@ from .verify import Logits, torch_runner
 
 CHECKPOINT = "checkpoint.safetensors"
 
+STAGES = ("pruned", "recovered", "quantization-aware", "measured")
+"""Folders that `shrink` makes."""
+
 _TAYLOR_PHOTOS = 256
 
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -37,15 +37,17 @@ def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]
     """
     wanted = json.loads(json.dumps(inputs))
     if _read(folder / _INPUTS) == wanted:
-        result = _read(folder / _RESULT)
-        if result is not None:
+        done = _read(folder / _RESULT)
+        if done is not None and done.get("files") == _sizes(folder):
+            result: dict[str, Any] = done["result"]
             return result
-    if folder.exists() and not (folder / _INPUTS).is_file():
-        raise BirdedgeError(f"{folder} is none of birdedge's; choose another --work")
     partial = folder.with_name(folder.name + ".partial")
+    for place in (folder, partial):
+        if _is_of_others(place):
+            raise BirdedgeError(f"{place} is none of birdedge's; choose another --work")
     try:
         if _read(partial / _INPUTS) != wanted:
-            shutil.rmtree(partial, ignore_errors=True)
+            _remove(partial)
             partial.mkdir(parents=True)
             _write(partial / _INPUTS, wanted)
         try:
@@ -53,8 +55,9 @@ def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]
         except BackendError:
             _check_space(partial)  # converters in C++ fail without saying that it was the disk
             raise
-        _write(partial / _RESULT, result)
-        shutil.rmtree(folder, ignore_errors=True)
+        _check_space(partial)  # or do not even fail
+        _write(partial / _RESULT, {"result": result, "files": _sizes(partial)})
+        _remove(folder)
         partial.rename(folder)
     except OSError as error:
         raise BirdedgeError(f"cannot write {folder}: {error.strerror or error}") from error
@@ -66,12 +69,44 @@ def beside(out: Path) -> Path:
     return Path(f"{out.resolve()}.work")  # "." has no name of its own
 
 
-def remove_stages(work: Path) -> None:
-    """Remove all stages in a folder, whole and partial, and the folder if nothing else is in it."""
+def remove_stages(work: Path, but: Collection[str] = ()) -> None:
+    """Remove all stages in a folder, whole and partial, and the folder if nothing else is in it.
+
+    Args:
+        work: the folder.
+        but: names of stages that stay.
+    """
     for inputs in [*work.glob(f"*/{_INPUTS}")]:
-        shutil.rmtree(inputs.parent, ignore_errors=True)
+        if inputs.parent.name.removesuffix(".partial") not in but:
+            _remove(inputs.parent)
     with suppress(OSError):
         work.rmdir()
+
+
+def _is_of_others(folder: Path) -> bool:
+    with suppress(OSError):
+        return any(folder.iterdir()) and not (folder / _INPUTS).is_file()
+    return folder.exists()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a stage; cut short, what is left of it can still be told for one."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != _INPUTS:
+                path.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Size of each file of a stage in bytes, by its name."""
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != _RESULT
+    }
 
 
 def _check_space(folder: Path) -> None:

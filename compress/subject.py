@@ -11,8 +11,9 @@ import numpy as np
 
 from .. import __version__
 from ..runtime.bundle import sha256
+from ..runtime.machine import model_name
 from ..train.layouts import Photo
-from ..train.provenance import data_digest
+from ..train.provenance import data_digest, git_commit
 from .exporters import Exported
 from .make import Made, Quantization, Say, make_targets
 from .model import Model
@@ -23,16 +24,21 @@ from .targets import Calibration
 from .tolerance import Tolerance
 from .verify import REFERENCE, Logits, answers, run_exported
 
-_CONVERTERS = (
-    "torch",
+_PACKAGES = (
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "litert-torch",
+    "ncnn",
+    "nncf",
     "onnx",
     "onnxruntime",
+    "onnxscript",
     "openvino",
-    "nncf",
-    "litert-torch",
-    "ai-edge-quantizer",
     "pnnx",
+    "timm",
+    "torch",
 )
+"""What converts, quantizes and runs networks."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Subject:
     Attributes:
         model: the network with its photos.
         work: where its stages lie.
-        made_from: what the network is and what converts it, as JSON.
+        made_from: what the network is, what converts it, and where, as JSON.
         say: told what goes on, a line at a time.
     """
 
@@ -59,13 +65,15 @@ class Subject:
             DataError: a photo cannot be looked at.
         """
         photos = model.photos
-        converters = {}
-        for name in _CONVERTERS:
+        packages = {}
+        for name in _PACKAGES:
             with suppress(PackageNotFoundError):  # as an engine that no target is for
-                converters[name] = version(name)
+                packages[name] = version(name)
         made_from = {
             "birdedge": __version__,
-            "converters": converters,
+            "git_commit": git_commit(),
+            "packages": packages,
+            "machine": model_name(),  # engines round otherwise on another one
             "checkpoint": sha256(checkpoint),
             "mirror": model.mirrored,
             "photos": data_digest(photos.train + photos.val, photos.root),

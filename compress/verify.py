@@ -13,7 +13,7 @@ from torch import nn
 
 from ..runtime.backends import default_threads, load_backend
 from ..runtime.bundle import describe_file
-from ..runtime.errors import BackendError, CheckpointError
+from ..runtime.errors import CheckpointError
 from ..runtime.golden import model_input
 from ..runtime.manifest import Accuracy, OpenSet, Target
 from ..runtime.predictions import are_familiar, softmax
@@ -74,7 +74,7 @@ def answers(
 
     Raises:
         CheckpointError: the network gives values that are not finite.
-        BackendError: an engine cannot load or run a target, or gives values that are not finite.
+        BackendError: an engine cannot load or run a target.
     """
     with ExitStack() as open_backends:
         runners: dict[str, Runner] = {REFERENCE: torch_runner(network, preprocess)}
@@ -86,8 +86,8 @@ def answers(
         for batch in pictures:
             for name, run in runners.items():
                 logits = run(batch)
-                if not np.isfinite(logits).all():
-                    raise _not_finite(name)
+                if name == REFERENCE and not np.isfinite(logits).all():
+                    raise CheckpointError("the checkpoint's network gives NaN or infinite logits")
                 parts[name].append(logits)
     return {name: np.concatenate(logits) for name, logits in parts.items()}
 
@@ -142,12 +142,6 @@ def run_exported(model: Exported, preprocess: Preprocess, pictures: NDArray[np.u
         return np.concatenate([run(picture[None]) for picture in pictures])
     finally:
         run.close()
-
-
-def _not_finite(name: str) -> CheckpointError | BackendError:
-    if name == REFERENCE:
-        return CheckpointError("the checkpoint's network gives NaN or infinite logits")
-    return BackendError(f"target {name} gives NaN or infinite logits")
 
 
 def verify(

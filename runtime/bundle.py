@@ -150,9 +150,12 @@ def check_place(folder: Path, *, overwrite: bool = False) -> None:
     """See beforehand whether `new_bundle` would take a place.
 
     Raises:
-        BundleError: it is taken and is not to be, or is no bundle's.
+        BundleError: it is taken and is not to be, is no bundle's, or cannot be written to.
     """
     folder = folder.resolve()
+    there = next(parent for parent in folder.parents if parent.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise BundleError(f"cannot write to {there}: Permission denied")
     if folder.exists():
         if not overwrite:
             raise BundleError(f"{folder} exists already; choose another --out, or use --force")

@@ -17,7 +17,7 @@ from ..runtime.errors import CheckpointError
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
-# Where a run goes on, what it began with, and where files lie: not what it computes.
+# Where a run goes on, and where files lie: not what it computes.
 _MAY_CHANGE = re.compile(
     r"resume|data\.(root|workers)|model\.(init_from|init_labels)|distill\.teachers|wandb\..*"
     r"|trainer\.(accelerator|devices|strategy|precision)"
@@ -116,9 +116,10 @@ class SameSettings(Callback):
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._settings = what_counts(settings)
-        # Wherever they lie now, they have to be the same.
-        teachers = settings["distill"]["teachers"]
+        # Wherever these lie now, they have to be the same.
+        teachers, init_from = settings["distill"]["teachers"], settings["model"]["init_from"]
         self._settings["SHA-256 of distill.teachers"] = [sha256(Path(file)) for file in teachers]
+        self._settings["SHA-256 of model.init_from"] = init_from and sha256(Path(init_from))
 
     def state_dict(self) -> dict[str, Any]:
         """The settings, by dotted name."""

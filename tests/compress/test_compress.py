@@ -2,13 +2,10 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Collection
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 import wandb
@@ -17,8 +14,6 @@ from typer.testing import CliRunner
 from birdedge.compress.commands import compress as command
 from birdedge.compress.compress import Compressed, compress
 from birdedge.compress.confidence import UNKNOWN_THRESHOLD
-from birdedge.compress.exporters import Exported
-from birdedge.compress.quantizers.onnx import OnnxCalibrated
 from birdedge.compress.report import log_to_wandb
 from birdedge.compress.targets import TARGETS, Calibration
 from birdedge.compress.tolerance import Tolerance
@@ -148,54 +143,6 @@ def test_command_refuses_what_it_does_not_know(wrong: list[str], tmp_path: Path)
     result = CliRunner().invoke(command, ["a.safetensors", "--out", str(tmp_path / "b"), *wrong])
     assert result.exit_code == 2
     assert wrong[0] in result.stderr
-
-
-@pytest.fixture
-def ruined_int8(monkeypatch: pytest.MonkeyPatch) -> None:
-    """INT8 versions that say the same of nearly every photo."""
-
-    def ruin(self: OnnxCalibrated, folder: Path, in_float: Collection[str] = ()) -> Exported:
-        source = self._source
-
-        model = onnx.load(source.files[0])
-        for tensor in model.graph.initializer:
-            if tensor.name.endswith("classifier.bias"):
-                values = np.array([9, 0, 0], dtype=np.float32)
-                tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
-        onnx.save(model, folder / "ruined.onnx")
-        return replace(source, files=(folder / "ruined.onnx",))
-
-    monkeypatch.setattr(OnnxCalibrated, "write", ruin)
-
-
-@pytest.mark.usefixtures("ruined_int8")
-def test_a_target_that_loses_too_much_is_left_out_of_the_bundle(trained, tmp_path: Path) -> None:
-    out = tmp_path / "bundle"
-    arguments = [str(trained.path), "-o", str(out), "--calibration-photos", "12", "--json"]
-    result = CliRunner().invoke(command, arguments)
-
-    assert result.exit_code == 1
-    assert re.search(
-        r"onnx-int8 is left out: it loses .* more than --max-drop 0.5 even with 26 layers in float",
-        result.stderr,
-    )
-    bundle = ModelBundle.load(out)
-    assert bundle.manifest.targets.keys() == {"onnx-fp32"}
-    assert self_test(bundle, "onnx-fp32", threads=2).passed
-    assert json.loads(result.stdout)["refused"].keys() == {"onnx-int8"}
-    assert "onnx-int8" in bundle.manifest.provenance["compression"]["refused"]
-
-
-@pytest.mark.usefixtures("ruined_int8")
-def test_a_bundle_of_which_no_target_is_left_is_not_written(trained, tmp_path: Path) -> None:
-    out = tmp_path / "bundle"
-    arguments = [str(trained.path), "-o", str(out), "--targets", "onnx-int8"]
-    result = CliRunner().invoke(command, [*arguments, "--calibration-photos", "12"])
-
-    assert result.exit_code == 1
-    assert "birdedge: onnx-int8 loses" in result.stderr
-    assert result.stderr.endswith(f"the stages that were done are kept in {out}.work\n")
-    assert not out.exists()
 
 
 def test_network_with_nan_logits_gives_no_bundle(trained, tmp_path: Path) -> None:

@@ -68,18 +68,54 @@ def test_a_damaged_result_is_made_anew(tmp_path: Path) -> None:
     assert len(make.calls) == 2
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_text("who")])
+def test_a_stage_whose_files_are_gone_or_cut_is_made_anew(tmp_path: Path, damage) -> None:
+    make = Maker()
+    stage(tmp_path / "a", {}, make)
+    damage(tmp_path / "a" / "whole.txt")
+    stage(tmp_path / "a", {}, make)
+
+    assert len(make.calls) == 2
+    assert (tmp_path / "a" / "whole.txt").read_text() == "whole"
+
+
+def test_a_removal_that_was_cut_short_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage(tmp_path / "work" / "a", {"macs": 0.5}, Maker())
+    with monkeypatch.context() as patched:
+        patched.setattr("birdedge.compress.stages.shutil.rmtree", lambda *_, **__: None)
+        remove_stages(tmp_path / "work")
+    assert [path.name for path in (tmp_path / "work" / "a").iterdir()] == ["inputs.json"]
+
+    make = Maker()
+    stage(tmp_path / "work" / "a", {"macs": 0.5}, make)
+    assert len(make.calls) == 1
+    remove_stages(tmp_path / "work")
+    assert not (tmp_path / "work").exists()
+
+
+def test_stages_that_are_to_stay_do(tmp_path: Path) -> None:
+    stage(tmp_path / "a", {}, Maker())
+    with pytest.raises(KeyboardInterrupt):
+        stage(tmp_path / "b", {}, Maker(fails=True))
+    remove_stages(tmp_path, but=("b",))
+    assert [path.name for path in tmp_path.iterdir()] == ["b.partial"]
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BirdedgeError, match=r"cannot write .*file/a: Not a directory"):
         stage(tmp_path / "file" / "a", {}, Maker())
 
 
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "mine.txt").write_text("mine")
+@pytest.mark.parametrize("name", ["a", "a.partial"])
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "mine.txt").write_text("mine")
     with pytest.raises(BirdedgeError, match="is none of birdedge's"):
         stage(tmp_path / "a", {}, Maker())
-    assert (tmp_path / "a" / "mine.txt").read_text() == "mine"
+    assert (tmp_path / name / "mine.txt").read_text() == "mine"
 
 
 def test_stages_are_removed_and_what_somebody_else_put_there_is_not(tmp_path: Path) -> None:

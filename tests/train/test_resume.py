@@ -209,3 +209,21 @@ def test_a_teacher_may_lie_elsewhere_but_has_to_be_the_same(
     assert "test/top1" in run(taught_by(moved, resume), tmp_path / "on").metrics
     with pytest.raises(CheckpointError, match=r"SHA-256 of distill\.teachers is "):
         run(taught_by(teachers[1], resume), tmp_path / "else")
+
+
+def test_what_a_run_began_with_may_lie_elsewhere_but_has_to_be_the_same(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    files = [tmp_path / name / "checkpoint.safetensors" for name in ("one", "other")]
+    for seed, file in enumerate(files):
+        run(configured(tree, "trainer.epochs=1", f"seed={seed}"), file.parent)
+
+    def begun_with(file: Path, *settings: str) -> DictConfig:
+        return configured(tree, "trainer.epochs=1", f"model.init_from={file}", *settings)
+
+    run(begun_with(files[0]), tmp_path / "run")
+    moved = files[0].rename(tmp_path / "moved.safetensors")
+    resume = f"resume={tmp_path / 'run'}"
+    assert "test/top1" in run(begun_with(moved, resume), tmp_path / "on").metrics
+    with pytest.raises(CheckpointError, match=r"SHA-256 of model\.init_from is "):
+        run(begun_with(files[1], resume), tmp_path / "else")
