@@ -40,6 +40,19 @@ is learned anew."""
 _SUDDEN_SHARE = 0.6
 """If more of the picture moves, it is the camera."""
 
+_STILL = 12
+_STILL_SHARE = 0.9
+_HOLE_EDGES = 1.5
+"""What is still (by so many levels from one frame to the next, in so much of it) and has its edges
+in the background rather than in the picture, by this factor, is a hole: where a bird was that had
+become background, or was taken for it when the light changed."""
+
+_NEAR_PIXELS, _NEAR_SHARE = 8, 0.3
+"""So far around what moves, and by so much of its longer side, there may be more of it."""
+
+_STANDS_SECONDS = -_FORGETTING_SECONDS * math.log(_BACKGROUND_SHARE)
+"""What stands still so long is background, also where light that changes has it learned anew."""
+
 _MARGIN = 0.12
 """Of the moving part's longer side, on each side: plumage may look like what is behind it. With
 twice as much, or none, fewer of 32 composed visits are named right."""
@@ -63,6 +76,8 @@ class MotionDetector:
         self._inside: Small | None = None
         self._shape: tuple[int, ...] = ()
         self._background: Any = None
+        self._before: Small | None = None
+        self._stood = np.zeros((0, 0), np.float32)
         self._seconds = 0.0
         self._light = 0.0
 
@@ -89,28 +104,68 @@ class MotionDetector:
         self._background = cv2.createBackgroundSubtractorMOG2(detectShadows=True)
         self._background.setBackgroundRatio(_BACKGROUND_SHARE)
         self._background.apply(scene, learningRate=1.0)
-        self._shape = scene.shape
+        if scene.shape != self._shape:
+            self._shape = scene.shape
+            self._stood = np.zeros(scene.shape[:2], np.float32)
+        self._before = None
         self._light = 0.0
 
     def _moving(self, small: Small, passed: float) -> Small:
         """A mask of what moves, in whatever light."""
         background = self._background.getBackgroundImage()
         light = _change_of_light(small, background)
-        mask = self._background.apply(
-            _scaled(small, math.exp(-light)), learningRate=_learned(passed, _FORGETTING_SECONDS)
-        )
+        lit = _scaled(small, math.exp(-light))
+        mask = self._background.apply(lit, learningRate=_learned(passed, _FORGETTING_SECONDS))
         _, moving = cv2.threshold(mask, _SHADOW_AND_LESS, 255, cv2.THRESH_BINARY)
         if abs(light) > _OTHER_LIGHT:
             moving[~_tells_light(small, background)] = 0
         # Drops and flicker are small; holes in a bird are too.
         moving = cv2.medianBlur(moving, 5)
         moving = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
-        if abs(light) > _OTHER_LIGHT and abs(light - self._light) < _STEADY:
-            around = cv2.dilate(moving, np.ones((15, 15), np.uint8))[..., None] > 0
-            self._learn(np.where(around, _scaled(background, math.exp(light)), small))
+        still = self._still(lit, passed, moving)
+        settled = self._settled(moving, still, lit, background)
+        moving[settled] = 0
+        steady = abs(light) > _OTHER_LIGHT and abs(light - self._light) < _STEADY
+        if steady or settled.any():
+            known = _scaled(background, math.exp(light))
+            kept = _surroundings(moving) if steady else ~settled
+            self._learn(np.where((kept & ~settled)[..., None], known, small))
         else:
             self._light += (light - self._light) * _learned(passed, _STEADY_SECONDS)
         return np.asarray(moving, np.uint8)
+
+    def _still(self, lit: Small, passed: float, moving: Small) -> NDArray[np.bool_]:
+        """Where a picture is as the one before it, ``[h, w]``; keeps count of how long."""
+        still = np.zeros(moving.shape, np.bool_)
+        self._stood[moving == 0] = 0
+        # After the scene was learned anew there is nothing to compare with, for a moment.
+        if self._before is not None and moving.any():
+            still = cv2.absdiff(lit, self._before).max(axis=2) < _STILL
+            self._stood = np.where(still, self._stood + passed, 0).astype(np.float32)
+        self._before = lit
+        return still
+
+    def _settled(
+        self, moving: Small, still: NDArray[np.bool_], lit: Small, background: Small
+    ) -> NDArray[np.bool_]:
+        """Holes, and what has stood still for long: to be background from now on, ``[h, w]``."""
+        settled = np.zeros(moving.shape, np.bool_)
+        if not (still & (moving > 0)).any():
+            return settled
+        edges = _edges(lit), _edges(background)
+        _, parts, boxes, _ = cv2.connectedComponentsWithStats(moving, connectivity=8)
+        for part, (*box, area) in enumerate(boxes[1:], start=1):
+            inside = parts == part
+            if area < self._smallest * moving.size or still[inside].mean() < _STILL_SHARE:
+                continue
+            stands = (self._stood[inside] > _STANDS_SECONDS).mean() > _STILL_SHARE
+            # What is near something else may be a part of it, and of a bird.
+            alone = not (_surroundings(np.where(inside, 0, moving)) & inside).any()
+            if alone and (stands or _is_hole(inside, *edges)):
+                settled[_grown(box)] = True
+            elif stands:
+                settled |= inside
+        return settled
 
     def _mask(self, shape: tuple[int, ...]) -> Small:
         if self._inside is None or self._inside.shape != shape:
@@ -128,6 +183,37 @@ class MotionDetector:
             for x, y, w, h, area in sorted(parts[1:], key=lambda part: -part[4])
             if area >= self._smallest * moving.size
         ]
+
+
+def _edges(picture: Small) -> NDArray[np.float32]:
+    """How steep brightness is, ``[h, w]``."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    across, down = (cv2.Sobel(grey, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
+    return np.asarray(cv2.magnitude(across, down), np.float32)
+
+
+def _is_hole(
+    inside: NDArray[np.bool_], now: NDArray[np.float32], then: NDArray[np.float32]
+) -> bool:
+    """Whether the edges of a part lie in the background rather than in the picture."""
+    mask, ring = inside.astype(np.uint8), np.ones((5, 5), np.uint8)
+    rim = cv2.dilate(mask, ring) > cv2.erode(mask, ring)
+    return bool(then[rim].mean() > _HOLE_EDGES * now[rim].mean())
+
+
+def _surroundings(moving: Small) -> NDArray[np.bool_]:
+    """What moves and all around it: birds have parts that look like what is behind them."""
+    around = np.zeros(moving.shape, np.bool_)
+    for *box, _ in cv2.connectedComponentsWithStats(moving, connectivity=8)[2][1:]:
+        around[_grown(box)] = True
+    return around
+
+
+def _grown(box: Sequence[int]) -> tuple[slice, slice]:
+    """Rows and columns of a box and of all that is near it."""
+    x, y, w, h = box
+    near = _NEAR_PIXELS + int(_NEAR_SHARE * max(w, h))
+    return slice(max(y - near, 0), y + h + near), slice(max(x - near, 0), x + w + near)
 
 
 def _change_of_light(small: Small, background: Small) -> float:

@@ -132,6 +132,44 @@ def test_who_stays_long_is_background_and_leaves_no_ghost(
     assert not [second for second in seen if second > 184]
 
 
+CLOUDS = [(6.0 * number + ramp, (1.0, 0.55, 0.8, 0.5, 0.95)[(number + (ramp > 0)) % 5])
+          for number in range(40) for ramp in (0.0, 1.5)]  # fmt: skip
+
+
+@pytest.mark.parametrize("weather", [{}, {"wind": 3.0, "rain": 40}], ids=["calm", "wind and rain"])
+def test_clouds_while_birds_sit_leave_nothing_behind(
+    scene: NDArray[np.uint8], photos: dict[str, NDArray[np.uint8]], weather: dict
+) -> None:
+    perches = [(0.2, 0.4), (0.2, 0.4), (0.55, 0.4), (0.55, 0.4), (0.8, 0.3), (0.8, 0.3)]
+    birds = [
+        Bird(name, photo, 4 + 35.0 * number, 28.0, [(-0.3, 0.5), *perches, (1.3, 0.4)], 0.42)
+        for number, (name, photo) in enumerate(photos.items())
+    ]
+    footage = Footage(scene, birds, seconds=150, fps=5, light=CLOUDS, **weather)
+    there = found = false = 0
+    for _, regions, boxes in watch(footage):
+        for box in filter(visible, boxes.values()):
+            there += 1
+            found += any(share_inside(box, region) > 0.5 for region in regions)
+        false += sum(
+            not any(share_inside(box, region) > 0 for box in boxes.values()) for region in regions
+        )
+
+    assert found >= 0.9 * there
+    assert false <= 15
+
+
+def test_who_stands_for_a_minute_is_background_also_in_changing_light(
+    scene: NDArray[np.uint8], photos: dict[str, NDArray[np.uint8]]
+) -> None:
+    bird = Bird("Blue_Jay", photos["Blue_Jay"], 3.0, 150.0, [PERCH, PERCH])
+    footage = Footage(scene, [bird], seconds=170, fps=2, light=CLOUDS)
+    seen = [second for second, regions, _ in watch(footage) if regions]
+
+    assert 30 < max(second for second in seen if second < 152) < 120
+    assert len([second for second in seen if second > 154]) <= 4
+
+
 def test_outside_the_zones_nothing_counts(
     scene: NDArray[np.uint8], photos: dict[str, NDArray[np.uint8]]
 ) -> None:
