@@ -1,6 +1,6 @@
 #!/bin/sh
 # The ResNet50 that compress.sh pruned to 20 % of its multiply-adds and kept, in all six targets,
-# next to the whole one: ten minutes on two cores, and nothing is trained. Run from the repository's
+# next to the whole one: six minutes on two cores, and nothing is trained. Run from the repository's
 # root.
 set -e
 full=models/resnet50-cub100.safetensors
