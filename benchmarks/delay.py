@@ -114,6 +114,9 @@ def main(
                 _wait_for(Path(store), visit.id)
                 kept.append(time.monotonic() - began)
         recorder.close()
+    if current < len(camera.sent) - 1 or not kept:
+        typer.echo("the camera was lost on the way, or nobody came", err=True)
+        raise typer.Exit(1)
     wanted = 2 * seconds_of_inference(classifier) + 0.2
     for what, delays in (("named", named), ("kept, once it left", kept)):
         median, late = (1000 * float(np.percentile(delays, share)) for share in (50, 95))

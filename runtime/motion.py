@@ -42,10 +42,15 @@ _SUDDEN_SHARE = 0.6
 
 _STILL = 12
 _STILL_SHARE = 0.9
+_FIDGET = 2.0
+"""Still is what changes by less than so many levels from one frame to the next, in so much of a
+part; what is not takes from the time that it stood still, by this factor."""
+
 _HOLE_EDGES = 1.5
-"""What is still (by so many levels from one frame to the next, in so much of it) and has its edges
-in the background rather than in the picture, by this factor, is a hole: where a bird was that had
-become background, or was taken for it when the light changed."""
+_HOLE_SECONDS = 0.5
+"""What has stood still for so long and has its edges in the background rather than in the picture,
+by this factor, is a hole: where a bird was that had become background, or was taken for it when the
+light changed."""
 
 _NEAR_PIXELS, _NEAR_SHARE = 8, 0.3
 """So far around what moves, and by so much of its longer side, there may be more of it."""
@@ -117,19 +122,18 @@ class MotionDetector:
         lit = _scaled(small, math.exp(-light))
         mask = self._background.apply(lit, learningRate=_learned(passed, _FORGETTING_SECONDS))
         _, moving = cv2.threshold(mask, _SHADOW_AND_LESS, 255, cv2.THRESH_BINARY)
+        still = self._still(lit, passed, moving)
         if abs(light) > _OTHER_LIGHT:
             moving[~_tells_light(small, background)] = 0
         # Drops and flicker are small; holes in a bird are too.
         moving = cv2.medianBlur(moving, 5)
         moving = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
-        still = self._still(lit, passed, moving)
         settled = self._settled(moving, still, lit, background)
         moving[settled] = 0
         steady = abs(light) > _OTHER_LIGHT and abs(light - self._light) < _STEADY
         if steady or settled.any():
-            known = _scaled(background, math.exp(light))
-            kept = _surroundings(moving) if steady else ~settled
-            self._learn(np.where((kept & ~settled)[..., None], known, small))
+            kept = _surroundings(moving) & ~settled
+            self._learn(np.where(kept[..., None], _scaled(background, math.exp(light)), small))
         else:
             self._light += (light - self._light) * _learned(passed, _STEADY_SECONDS)
         return np.asarray(moving, np.uint8)
@@ -137,11 +141,14 @@ class MotionDetector:
     def _still(self, lit: Small, passed: float, moving: Small) -> NDArray[np.bool_]:
         """Where a picture is as the one before it, ``[h, w]``; keeps count of how long."""
         still = np.zeros(moving.shape, np.bool_)
-        self._stood[moving == 0] = 0
+        near = cv2.dilate(moving, np.ones((9, 9), np.uint8)) > 0
+        self._stood[~near] = 0
         # After the scene was learned anew there is nothing to compare with, for a moment.
-        if self._before is not None and moving.any():
+        if self._before is not None and near.any():
             still = cv2.absdiff(lit, self._before).max(axis=2) < _STILL
-            self._stood = np.where(still, self._stood + passed, 0).astype(np.float32)
+            # The sensor's noise, or light on its way, is no new beginning.
+            step = np.where(still, passed, -_FIDGET * passed)
+            self._stood = np.maximum(self._stood + step, 0).astype(np.float32)
         self._before = lit
         return still
 
@@ -152,19 +159,21 @@ class MotionDetector:
         settled = np.zeros(moving.shape, np.bool_)
         if not (still & (moving > 0)).any():
             return settled
-        edges = _edges(lit), _edges(background)
+        edges = None
         _, parts, boxes, _ = cv2.connectedComponentsWithStats(moving, connectivity=8)
-        for part, (*box, area) in enumerate(boxes[1:], start=1):
-            inside = parts == part
-            if area < self._smallest * moving.size or still[inside].mean() < _STILL_SHARE:
+        for part, area in enumerate(boxes[1:, 4], start=1):
+            if area < self._smallest * moving.size:
                 continue
-            stands = (self._stood[inside] > _STANDS_SECONDS).mean() > _STILL_SHARE
-            # What is near something else may be a part of it, and of a bird.
-            alone = not (_surroundings(np.where(inside, 0, moving)) & inside).any()
-            if alone and (stands or _is_hole(inside, *edges)):
-                settled[_grown(box)] = True
-            elif stands:
+            inside = parts == part
+            stood = self._stood[inside]
+            if (stood > _STANDS_SECONDS).mean() > _STILL_SHARE:
                 settled |= inside
+            elif still[inside].mean() > _STILL_SHARE and np.median(stood) > _HOLE_SECONDS:
+                # What is near something else may be a part of it, and of a bird.
+                alone = not (_surroundings(np.where(inside, 0, moving)) & inside).any()
+                edges = edges or (_edges(lit), _edges(background))
+                if alone and _is_hole(inside, *edges):
+                    settled |= inside
         return settled
 
     def _mask(self, shape: tuple[int, ...]) -> Small:

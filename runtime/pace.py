@@ -19,7 +19,8 @@ _COOLER = 3.0
 """So much cooler, and there are more frames again: otherwise it would go to and fro."""
 
 _SLOWED = 4.0
-"""Frames a second while the firmware has slowed the processor down already."""
+_SLOWED_SECONDS = 60.0
+"""Frames a second while the firmware has slowed the processor down, and for so long after."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ class Pace:
         self._temperature = temperature
         self._slowed = slowed
         self._clock = clock
-        self._rate = _USUAL
+        self._rate = self._for_heat = _USUAL
+        self._slowed_at = float("-inf")
         self._looked = self._due = float("-inf")
 
     def __call__(self) -> bool:
@@ -58,8 +60,12 @@ class Pace:
         return True
 
     def _adapt(self) -> None:
-        degrees, slowed = self._temperature(), self._slowed()
-        rate = min(_for_temperature(degrees, self._rate), _SLOWED if slowed else _USUAL)
+        degrees = self._temperature()
+        self._for_heat = _for_temperature(degrees, self._for_heat)
+        if self._slowed():
+            self._slowed_at = self._looked
+        slowed = self._looked - self._slowed_at < _SLOWED_SECONDS
+        rate = min(self._for_heat, _SLOWED if slowed else _USUAL)
         if rate != self._rate:
             self._rate = rate
             known = "" if degrees is None else f"the processor has {degrees:.0f} degrees; "

@@ -70,7 +70,8 @@ class FrameSource(Protocol):
     Attributes:
         live: frames come by themselves, and only the newest matters; otherwise all do.
         wanted: asked by a live one as a frame comes, before work is put into it; where it says no,
-            the frame is left out. `always`, until somebody puts another in its place.
+            the frame is left out. `always`, until somebody puts another in its place. Of a source
+            without it, frames are left out that it has worked on.
     """
 
     live: bool

@@ -94,11 +94,14 @@ class Reconnecting:
         self._source = None
         try:
             source = source or self._open()
-            source.wanted = self._wanted
+            asks = hasattr(source, "wanted")
+            if asks:
+                source.wanted = self._wanted
             for frame in source:
                 if self._closed.is_set():
                     return
-                yield frame
+                if asks or self._wanted():
+                    yield frame
         except SourceError:
             raise
         except Exception as error:

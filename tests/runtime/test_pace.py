@@ -67,12 +67,19 @@ def test_it_does_not_go_to_and_fro() -> None:
     assert [count > 20 for count in taken] == [False, False, True, True]
 
 
-@pytest.mark.parametrize("degrees", [None, 60.0])
-def test_one_that_the_firmware_slows_down_sees_less(degrees: float | None) -> None:
-    slowed = rates([degrees] * 3, [False, True, False])
+@pytest.mark.parametrize("degrees", [None, 60.0, 73.0])
+def test_one_that_the_firmware_slows_down_sees_less_and_for_a_minute_after(
+    degrees: float | None,
+) -> None:
+    slowed = rates([degrees] * 10, [False, True, *[False] * 8])
     assert slowed[0] == 100
-    assert slowed[2] >= 97
-    assert 38 <= slowed[1] <= 42
+    assert all(38 <= count <= 42 for count in slowed[1:7])
+    assert all(count >= 97 for count in slowed[7:])
+
+
+def test_a_firmware_that_goes_to_and_fro_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    rates([61.0] * 20, [False, True] * 10)
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize(

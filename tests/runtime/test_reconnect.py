@@ -59,6 +59,20 @@ def frames_of(source: Reconnecting) -> Generator[Frame, None, None]:
             yield moment
 
 
+def test_frames_of_a_source_that_does_not_ask_are_left_out_all_the_same() -> None:
+    asked = []
+
+    def every_second() -> bool:
+        asked.append(1)
+        return len(asked) % 2 == 0
+
+    source = Reconnecting(Camera(6), Camera, every_second)
+    frames = list(islice(frames_of(source), 3))
+    source.close()
+    assert len(asked) == 6
+    assert [frame.number for frame in frames] == [0, 1, 2]
+
+
 def test_a_camera_that_was_off_goes_on_where_it_was(
     mjpeg: SwitchOn, caplog: pytest.LogCaptureFixture
 ) -> None:
