@@ -153,14 +153,14 @@ def check_place(folder: Path, *, overwrite: bool = False) -> None:
         BundleError: it is taken and is not to be, is no bundle's, or cannot be written to.
     """
     folder = folder.resolve()
-    there = next(parent for parent in folder.parents if parent.exists())
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise BundleError(f"cannot write to {there}: Permission denied")
     if folder.exists():
         if not overwrite:
             raise BundleError(f"{folder} exists already; choose another --out, or use --force")
         if not (folder / MANIFEST).is_file() and (not folder.is_dir() or any(folder.iterdir())):
             raise BundleError(f"{folder} is not a bundle; it will not be overwritten")
+    there = next((parent for parent in folder.parents if parent.exists()), folder)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise BundleError(f"cannot write to {there}: Permission denied")
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
