@@ -46,7 +46,7 @@ _FIDGET = 2.0
 """Still is what changes by less than so many levels from one frame to the next, in so much of a
 part; what is not takes from the time that it stood still, by this factor."""
 
-_HOLE_EDGES = 3.0
+_HOLE_EDGES = 2.0
 _HOLE_SECONDS = 0.5
 """What has stood still for so long and has its edges in the background rather than in the picture,
 by this factor, is a hole: where a bird was that had become background, or was taken for it when the
