@@ -1,6 +1,7 @@
 """Runs that were cut off: they go on to the same end, or say why they cannot."""
 
 import csv
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -193,37 +194,23 @@ def test_a_run_from_before_settings_were_kept_is_resumed(
     assert len(noted(tmp_path / "on")) == 2
 
 
-def test_a_teacher_may_lie_elsewhere_but_has_to_be_the_same(
-    tree: Path, tmp_path: Path, configured: Configure
-) -> None:
-    teachers = [tmp_path / name / "checkpoint.safetensors" for name in ("one", "other")]
-    for seed, teacher in enumerate(teachers):
-        run(configured(tree, "trainer.epochs=1", f"seed={seed}"), teacher.parent)
-
-    def taught_by(teacher: Path, *settings: str) -> DictConfig:
-        return configured(tree, "trainer.epochs=1", f"distill.teachers=[{teacher}]", *settings)
-
-    run(taught_by(teachers[0]), tmp_path / "run")
-    moved = teachers[0].rename(tmp_path / "moved.safetensors")
-    resume = f"resume={tmp_path / 'run'}"
-    assert "test/top1" in run(taught_by(moved, resume), tmp_path / "on").metrics
-    with pytest.raises(CheckpointError, match=r"SHA-256 of distill\.teachers is "):
-        run(taught_by(teachers[1], resume), tmp_path / "else")
-
-
-def test_what_a_run_began_with_may_lie_elsewhere_but_has_to_be_the_same(
-    tree: Path, tmp_path: Path, configured: Configure
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [("distill.teachers=[{}]", "distill.teachers"), ("model.init_from={}", "model.init_from")],
+)
+def test_weights_that_a_run_needs_may_lie_elsewhere_but_have_to_be_the_same(
+    tree: Path, tmp_path: Path, configured: Configure, setting: str, told: str
 ) -> None:
     files = [tmp_path / name / "checkpoint.safetensors" for name in ("one", "other")]
     for seed, file in enumerate(files):
         run(configured(tree, "trainer.epochs=1", f"seed={seed}"), file.parent)
 
-    def begun_with(file: Path, *settings: str) -> DictConfig:
-        return configured(tree, "trainer.epochs=1", f"model.init_from={file}", *settings)
+    def with_weights(file: Path, *settings: str) -> DictConfig:
+        return configured(tree, "trainer.epochs=1", setting.format(file), *settings)
 
-    run(begun_with(files[0]), tmp_path / "run")
+    run(with_weights(files[0]), tmp_path / "run")
     moved = files[0].rename(tmp_path / "moved.safetensors")
     resume = f"resume={tmp_path / 'run'}"
-    assert "test/top1" in run(begun_with(moved, resume), tmp_path / "on").metrics
-    with pytest.raises(CheckpointError, match=r"SHA-256 of model\.init_from is "):
-        run(begun_with(files[1], resume), tmp_path / "else")
+    assert "test/top1" in run(with_weights(moved, resume), tmp_path / "on").metrics
+    with pytest.raises(CheckpointError, match=f"SHA-256 of {re.escape(told)} is "):
+        run(with_weights(files[1], resume), tmp_path / "else")
