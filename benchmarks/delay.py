@@ -12,9 +12,8 @@ import socketserver
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -70,7 +69,7 @@ class Camera:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/stream.mjpg"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def _play(self, send) -> None:  # type: ignore[no-untyped-def]
+    def _play(self, send: Callable[[bytes], None]) -> None:
         send(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
         start = time.monotonic()
         for number, jpeg in enumerate(self._pictures):
@@ -104,8 +103,7 @@ def main(
     with TemporaryDirectory() as store, closing(watch_camera(camera.url)) as moments:
         recorder = Recorder(Path(store))
         watcher = Watcher(lambda _: classifier, MotionDetector(zones=[_ABOVE_THE_NUMBER]))
-        first = next(moments)
-        for visit in watcher.visits(followed(chain([first], moments))):
+        for visit in watcher.visits(followed(moments)):
             recorder.take(visit)
             began = camera.sent[current]
             if not visit.ended:

@@ -36,6 +36,9 @@ from .verify import REFERENCE, Logits, verify
 _ENOUGH = 500
 """So many photos tell a target's agreement to a point or so."""
 
+_ADVICE = (
+    "; try another --calibration, more --calibration-photos, --quantization-aware 2, or allow it"
+)
 
 _USUAL_CALIBRATION, _USUAL_TOLERANCE = Calibration(), Tolerance()
 
@@ -227,11 +230,6 @@ def _outside(
             advice = _ADVICE if TARGETS[name].quantized else ""
             refused[name] = f"{why}{even}{advice}"
     return refused
-
-
-_ADVICE = (
-    "; try another --calibration, more --calibration-photos, --quantization-aware 2, or allow it"
-)
 
 
 def _timed(item: Made, deadline: Deadline, preprocess: Preprocess, say: Say) -> dict[str, object]:

@@ -72,6 +72,19 @@ def visible(box: tuple[float, float, float, float]) -> bool:
     return (right - left) * (bottom - top) > 0.5 * (box[2] - box[0]) ** 2
 
 
+def count(footage: Footage, share: float) -> tuple[int, int, int]:
+    """Birds in all frames, those of which a share is found, and regions without a bird."""
+    there = found = false = 0
+    for _, regions, boxes in watch(footage):
+        for box in filter(visible, boxes.values()):
+            there += 1
+            found += any(share_inside(box, region) > share for region in regions)
+        false += sum(
+            not any(share_inside(box, region) > 0 for box in boxes.values()) for region in regions
+        )
+    return there, found, false
+
+
 WEATHER = {
     "calm": {},
     "wind and rain": {"wind": 4.0, "rain": 80},
@@ -84,14 +97,7 @@ def test_birds_are_found_and_nothing_else_is(
     scene: NDArray[np.uint8], photos: dict[str, NDArray[np.uint8]], weather: dict
 ) -> None:
     footage = Footage(scene, visits(photos), seconds=28, **weather)
-    there = found = false = 0
-    for _, regions, boxes in watch(footage):
-        for box in filter(visible, boxes.values()):
-            there += 1
-            found += any(share_inside(box, region) > 0.7 for region in regions)
-        false += sum(
-            not any(share_inside(box, region) > 0 for box in boxes.values()) for region in regions
-        )
+    there, found, false = count(footage, share=0.7)
 
     assert there > 100
     assert found >= 0.97 * there
@@ -146,14 +152,7 @@ def test_clouds_while_birds_sit_leave_nothing_behind(
         for number, (name, photo) in enumerate(photos.items())
     ]
     footage = Footage(scene, birds, seconds=150, fps=5, light=CLOUDS, **weather)
-    there = found = false = 0
-    for _, regions, boxes in watch(footage):
-        for box in filter(visible, boxes.values()):
-            there += 1
-            found += any(share_inside(box, region) > 0.5 for region in regions)
-        false += sum(
-            not any(share_inside(box, region) > 0 for box in boxes.values()) for region in regions
-        )
+    there, found, false = count(footage, share=0.5)
 
     assert found >= 0.9 * there
     assert false <= 15
