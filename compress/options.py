@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..runtime.extras import needs_extra
+from ..runtime.stopping import ended_like_interrupted
 from .targets import TARGETS, Importance, Scope
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def in_one_line(saved: Path | None) -> Iterator[None]:
         from ..train.reporting import hush_lightning, one_line_errors
     hush_lightning()
     try:
-        with one_line_errors(), needs_extra("compress"):
+        with ended_like_interrupted(), one_line_errors(), needs_extra("compress"):
             yield
     except KeyboardInterrupt:
         left = (_EPOCH, f"*/{_EPOCH}", _STAGE)

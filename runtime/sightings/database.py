@@ -45,6 +45,8 @@ _MIGRATIONS = (
 )
 """Each brings the schema of its number to the next one; `PRAGMA user_version` says which it is."""
 
+_HAS_SIGHTINGS = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sightings')"
+
 _BUSY_SECONDS = 10.0
 
 _log = logging.getLogger(__name__)
@@ -123,7 +125,19 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
+def _check_begun(path: Path) -> None:
+    """See that a file is not one of which nothing is left, as after a power cut.
+
+    A database that another process begins at this moment is empty, too, but alone in its folder.
+    """
+    if path.exists() and path.stat().st_size == 0:
+        others = (other for other in path.parent.iterdir() if not other.name.startswith(NAME))
+        if any(others):
+            raise _damage("file is empty")
+
+
 def _open(path: Path) -> sqlite3.Connection:
+    _check_begun(path)
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
@@ -144,7 +158,10 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    if _version(connection) == len(_MIGRATIONS):
+    version = _version(connection)
+    if version and not connection.execute(_HAS_SIGHTINGS).fetchone()[0]:
+        raise _damage("no such table: sightings")
+    if version == len(_MIGRATIONS):
         return
     with transaction(connection):
         # Asked again, for another process may have been faster.

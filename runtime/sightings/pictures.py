@@ -17,7 +17,6 @@ from ..durable import sync_to_disk
 from . import Sighting
 from .database import transaction
 from .rows import to_text
-from .space import shortage
 
 FOLDER = "pictures"
 
@@ -80,7 +79,13 @@ def remove_drafts(store: Path) -> None:
                 path.unlink()
 
 
-def prune(connection: sqlite3.Connection, store: Path, budget: Budget, now: datetime | None) -> int:
+def prune(
+    connection: sqlite3.Connection,
+    store: Path,
+    budget: Budget,
+    now: datetime | None,
+    shortage: int = 0,
+) -> int:
     """Delete the oldest pictures beyond the budget, but for favourites and first ones.
 
     The first of a species is kept whatever its age. Pictures that no row knows, as after a database
@@ -91,6 +96,7 @@ def prune(connection: sqlite3.Connection, store: Path, budget: Budget, now: date
         store: the store's folder.
         budget: what pictures may take.
         now: the time, to tell their age by; none if it cannot be trusted.
+        shortage: bytes to make free on the disk, though they may be within the budget.
 
     Returns:
         How many were deleted.
@@ -99,7 +105,7 @@ def prune(connection: sqlite3.Connection, store: Path, budget: Budget, now: date
         path.relative_to(store).as_posix(): path.stat().st_size
         for path in sorted((store / FOLDER).glob("*/*/*/*.jpg"))
     }
-    surplus = max(sum(sizes.values()) - budget.bytes, shortage(store))
+    surplus = max(sum(sizes.values()) - budget.bytes, shortage)
     oldest = to_text(now - timedelta(days=budget.days)) if now else ""
     known = {row[0] for row in connection.execute("SELECT picture FROM sightings")}
     doomed = []

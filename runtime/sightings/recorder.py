@@ -5,6 +5,7 @@ could not be written yet waits, and classifying goes on.
 """
 
 import logging
+import math
 import os
 import queue
 import sqlite3
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import StoreError
+from ..machine import clock_is_synchronised
 from ..predictions import Candidate
 from ..visits import Visit
 from . import Guess, Sighting
@@ -49,8 +51,8 @@ _PATIENCE_SECONDS = 20.0
 _PRUNE_SECONDS = 600.0
 _STEADY_CLOCK_SECONDS = 86_400.0
 _STEADY = 60.0
-"""A Pi has no clock of its own: until it agreed with itself for a day, to within a minute, nothing
-is deleted for its age."""
+"""A Pi has no clock of its own: until a time server set it, or it agreed with itself for a day, to
+within a minute, nothing is deleted for its age."""
 
 _RUNNERS_UP = 4
 
@@ -77,7 +79,9 @@ class Recorder:
         self._waiting: dict[str, tuple[Sighting, bytes | None]] = {}
         self._connection: sqlite3.Connection | None = None
         self._file: os.stat_result | None = None
-        self._told: float | None = None
+        self._told: dict[str, float] = {}
+        self._failing = False
+        self._lost = 0
         self._clock = _clock_difference(), time.monotonic()
         self._try()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -90,10 +94,10 @@ class Recorder:
             picture = encoded(visit.best.pixels) if visit.ended else None
             self._queue.put_nowait((sighting_of(visit), picture))
         except queue.Full:  # the card hangs
-            self._tell("the store does not answer; a sighting is lost")
+            self._lose("the store does not answer")
         # Whatever goes wrong with one visit, the others are to be kept, and watching goes on.
         except Exception as error:
-            self._tell(f"a sighting is lost: {type(error).__name__}: {error}")
+            self._lose(f"{type(error).__name__}: {error}")
 
     def close(self) -> None:
         """Write what waits, and stop; what cannot be written is told."""
@@ -111,7 +115,7 @@ class Recorder:
         except sqlite3.Error as error:
             if is_forbidden(error):
                 raise StoreError(f"cannot keep sightings in {self._store}: {error}") from error
-            self._tell(f"cannot keep sightings in {self._store} yet: {error}")
+            self._fail(f"cannot keep sightings in {self._store} yet: {error}")
 
     def _run(self) -> None:
         due = pruned = time.monotonic()
@@ -140,7 +144,7 @@ class Recorder:
         self._waiting[sighting.id] = sighting, picture
         if len(self._waiting) > _WAITING:
             del self._waiting[next(iter(self._waiting))]
-            self._tell("too many sightings wait to be written; the oldest is lost")
+            self._lose("too many sightings wait to be written")
         pictured = [id_ for id_, (_, jpeg) in self._waiting.items() if jpeg is not None]
         for id_ in pictured[:-_PICTURES_WAITING]:
             self._waiting[id_] = self._waiting[id_][0], None
@@ -164,13 +168,13 @@ class Recorder:
                     save(connection, sighting)
         # Whatever it is, it is tried again.
         except Exception as error:
-            self._tell(f"cannot keep sightings in {self._store}: {_reason(error)}; trying again")
+            self._fail(f"cannot keep sightings in {self._store}: {_reason(error)}; trying again")
             self._mend(error)
             return False
         self._waiting.clear()
-        if self._told is not None:
+        if self._failing:
             _log.warning("sightings are kept in %s again", self._store)
-            self._told = None
+            self._failing = False
         return True
 
     def _connect(self) -> sqlite3.Connection:
@@ -209,16 +213,19 @@ class Recorder:
     def _make_room(self) -> bool:
         """Where the disk is full, delete old pictures; false where it is not."""
         with suppress(OSError):
-            if shortage(self._store) > 0:
+            if shortage(self._store):
                 release_spare(self._store)
-                self._prune()
+                self._prune(shortage(self._store))
                 return True
         return False
 
-    def _prune(self) -> None:
+    def _prune(self, missing: int = 0) -> None:
         if abs(_clock_difference() - self._clock[0]) > _STEADY:
             self._clock = _clock_difference(), time.monotonic()
-        steady = time.monotonic() - self._clock[1] > _STEADY_CLOCK_SECONDS
+        steady = (
+            time.monotonic() - self._clock[1] > _STEADY_CLOCK_SECONDS
+            or clock_is_synchronised() is True
+        )
         # A picture whose row could not be written yet is nobody's, and goes first: it is written
         # again with its row.
         for id_, (sighting, jpeg) in self._waiting.items():
@@ -227,21 +234,35 @@ class Recorder:
         try:
             # Opened anew, it is read from the card, where it may have been damaged meanwhile.
             self._disconnect()
-            count = prune(
-                self._connect(), self._store, self._budget, datetime.now(UTC) if steady else None
-            )
+            now = datetime.now(UTC) if steady else None
+            count = prune(self._connect(), self._store, self._budget, now, missing)
         # Whatever it is, sightings are to be kept.
         except Exception as error:
-            self._tell(f"cannot delete old pictures in {self._store}: {_reason(error)}")
+            self._tell("deleting", f"cannot delete old pictures in {self._store}: {_reason(error)}")
             self._mend(error)
             return
-        if count:
+        if count and missing:
+            _log.warning("the disk is full: %d old pictures were deleted for new ones", count)
+        elif count:
             _log.info("%d old pictures were deleted", count)
 
-    def _tell(self, line: str) -> None:
-        if self._told is None or time.monotonic() - self._told > _TELL_SECONDS:
-            self._told = time.monotonic()
-            _log.error("%s", line)
+    def _lose(self, reason: str) -> None:
+        self._lost += 1
+        so_far = f" ({self._lost:,} so far)" if self._lost > 1 else ""
+        self._tell("losing", f"a sighting is lost{so_far}: {reason}")
+
+    def _fail(self, line: str) -> None:
+        # What was not told of needs no word when it is over.
+        self._failing = self._tell("keeping", line) or self._failing
+
+    def _tell(self, what: str, line: str) -> bool:
+        """Say something, unless something of its kind was said a moment ago."""
+        now = time.monotonic()
+        if now - self._told.get(what, -math.inf) <= _TELL_SECONDS:
+            return False
+        self._told[what] = now
+        _log.error("%s", line)
+        return True
 
 
 def sighting_of(visit: Visit) -> Sighting:

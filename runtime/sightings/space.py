@@ -5,8 +5,9 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-_RESERVE_BYTES = 300_000_000
-"""So much of a disk is left free, whatever the budget: a full one takes no sightings."""
+_ROOM_BYTES = 20_000_000
+"""So much is made free together where a sighting found no space: hundreds of pictures, so that the
+next ones need not ask again."""
 
 _SPARE = "spare"
 _SPARE_BYTES = 1_000_000
@@ -15,8 +16,8 @@ file) nor write down which pictures are deleted: both take less than this."""
 
 
 def shortage(store: Path) -> int:
-    """Bytes that the disk lacks of what should be free; negative where it has more."""
-    return _RESERVE_BYTES - shutil.disk_usage(store).free
+    """Bytes that the disk lacks for sightings to come; 0 where it lacks none."""
+    return max(_ROOM_BYTES - shutil.disk_usage(store).free, 0)
 
 
 def keep_spare(store: Path) -> None:

@@ -16,16 +16,23 @@ from PIL import Image
 from ..errors import ImageError
 
 # As far as the last @ before the path: a password may hold one. And one that holds a slash, by
-# mistake, is no less secret: what follows a colon and is no port goes on as far as any @.
+# mistake, is no less secret: what follows a colon and is no port goes on as far as any @; what
+# could be one, too, where a host follows that @. An address that lacks a slash is one nevertheless.
 _CREDENTIALS = re.compile(
-    r"^([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#@:]*:(?!\d+(?:[/?#]|$)).*@|[^/?#]*@)"
+    r"^([A-Za-z][A-Za-z0-9+.-]*://|(?:rtsp|rtmp|http|mqtt)s?:/?)"
+    r"(?:[^/?#:\[]*:(?!\d+(?:[/?]|$)).*@|[^/?#:]*:\d+[/?].*@(?=[^/?#@]+[/:])|[^/?#]*@)"
 )
 # Many cameras want them in the path or the query: /user=admin&password=secret&channel=1. Each maker
 # has its own words for them (loginpas, user_pass, pw): rather one setting too many is hidden.
 _NAMED_CREDENTIALS = re.compile(
-    r"([/?&;](?:[a-z0-9_-]*(?:user|usr|login|pass|pwd|auth|token|secret)[a-z0-9_-]*|"
-    r"u|p|pw|account|key|api_?key|sid|session)=)[^/?&;#]*",
+    r"([/?&;](?:[a-z0-9_-]*(?:user|usr|login|pass|pwd|auth|token|secret|cred|signature)[a-z0-9_-]*|"
+    r"u|p|pw|account|key|api_?key|sid|session|code|sig|hash|jwt)=)[^/?&;#]*",
     re.IGNORECASE,
+)
+# Others give each stream a name that nobody guesses: rtsps://host:7441/kWpQzXcVbNmLsDfG.
+_SECRET_NAME = re.compile(
+    r"^(rtsps?://[^/]+/[A-Za-z0-9]{4})(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])[A-Za-z0-9]{12,}"
+    r"(?=[/?]|$)"
 )
 
 
@@ -132,4 +139,5 @@ def exists(path: Path | str) -> bool:
 
 def without_credentials(url: str) -> str:
     """An address as it may be shown, without the user, password or token in it."""
-    return _NAMED_CREDENTIALS.sub(r"\1***", _CREDENTIALS.sub(r"\1", url))
+    named = _NAMED_CREDENTIALS.sub(r"\1***", _CREDENTIALS.sub(r"\1", url))
+    return _SECRET_NAME.sub(r"\1***", named)

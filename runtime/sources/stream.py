@@ -17,6 +17,10 @@ _OPEN_SECONDS = 10.0
 _SILENCE_SECONDS = 8.0
 """A stream that is half open gives no error, only silence; ten seconds are promised."""
 
+_FIRST_PICTURE_SECONDS = 30.0
+"""Cameras that save bandwidth send a whole picture every ten or twenty seconds, and nothing can be
+seen before the first."""
+
 _DAMAGED_PACKETS = 100
 """Wireless cameras lose packets, and decoders mend that; a stream of nothing else is broken."""
 
@@ -54,7 +58,7 @@ class StreamSource:
         """Frames until the stream ends or the source is closed.
 
         Raises:
-            SourceError: it broke off, or gave no picture for eight seconds.
+            SourceError: it broke off, or gave no picture for eight seconds, or in its first thirty.
         """
         start = time.monotonic()
         for number, pixels in enumerate(self._decoded()):
@@ -69,21 +73,27 @@ class StreamSource:
         stream.thread_type = "AUTO"
         stands_alone = stream.codec_context.codec.intra_only
         damaged = 0
-        pictured = time.monotonic()
+        arrived = pictured = time.monotonic()
+        seen = False
         with self._told("broke off"):
             # Sound is read too: it may go on where the picture does not.
             for packet in self._container.demux():
-                if time.monotonic() - pictured > _SILENCE_SECONDS:
-                    raise SourceError(f"{self._name} gave no picture for {_SILENCE_SECONDS:.0f} s")
+                now = time.monotonic()
+                patience = _SILENCE_SECONDS if seen else _FIRST_PICTURE_SECONDS
+                for since, seconds in ((arrived, _SILENCE_SECONDS), (pictured, patience)):
+                    if now - since > seconds:
+                        raise SourceError(f"{self._name} gave no picture for {seconds:.0f} s")
                 if packet.stream_index != stream.index:
                     continue
+                arrived = now
                 # Where each frame is a picture of its own, it need not even be decoded.
                 if stands_alone and not self.wanted():
                     continue
                 try:
                     frames = packet.decode()
                 except av.error.InvalidDataError:
-                    damaged += 1
+                    # Before the first whole picture, all that comes looks like damage.
+                    damaged += seen
                     if damaged == _DAMAGED_PACKETS:
                         raise
                     continue
@@ -92,7 +102,9 @@ class StreamSource:
                     if not stands_alone and not self.wanted():
                         continue
                     yield frame.to_ndarray(format="rgb24").view(np.uint8)
-                    pictured = time.monotonic()
+                    # The time that it took to look at it is not the camera's.
+                    arrived = pictured = time.monotonic()
+                    seen = True
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:

@@ -1,6 +1,8 @@
 """A compression that was cut off or found no space goes on from the last stage that was done."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +85,27 @@ def test_a_compression_goes_on_from_the_stage_that_was_interrupted(
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
     whole = run(trained, tmp_path / "other")
     assert json.loads(second.stdout)["targets"] == json.loads(whole.stdout)["targets"]
+
+
+def test_a_compression_that_is_killed_leaves_no_half_bundle(
+    trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drafts = []
+
+    def killed(draft: Path, _: object) -> None:
+        drafts.extend(path for path in tmp_path.iterdir() if path.suffix != ".work")
+        assert draft in drafts
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("birdedge.compress.package.write_manifest", killed)
+    result = run(trained, tmp_path / "bundle", "onnx-fp32")
+
+    assert result.exit_code == 130
+    assert drafts
+    assert "goes on from here" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle.work"]
+    assert signal.getsignal(signal.SIGTERM) == handler
 
 
 @pytest.mark.parametrize("target", ["onnx-int8", "openvino-int8", "tflite-int8", "ncnn-fp32"])

@@ -229,6 +229,19 @@ def test_a_password_in_an_address_is_used_and_not_shown(monkeypatch: pytest.Monk
         ("http://cam/?user_name=a&user_pass=b", "http://cam/?user_name=***&user_pass=***"),
         ("http://cam/?account=a&pw=b", "http://cam/?account=***&pw=***"),
         ("http://cam/?u=a&p=b&pp=c", "http://cam/?u=***&p=***&pp=c"),
+        ("rtsp://me:12#34@camera:554/live", "rtsp://camera:554/live"),
+        ("rtsp://me:1234/56@camera/live", "rtsp://camera/live"),
+        ("rtsp:/me:secret@camera/live", "rtsp:/camera/live"),
+        ("rtsps:me:secret@camera/live", "rtsps:camera/live"),
+        ("http://[fe80::1]:8080/a@b.jpg", "http://[fe80::1]:8080/a@b.jpg"),
+        ("dir:/home/me@work/birds", "dir:/home/me@work/birds"),
+        ("http://cam/?credentials=1&code=2&sig=3", "http://cam/?credentials=***&code=***&sig=***"),
+        (
+            "rtsps://camera:7441/kWpQzXcVbNmLsDfG?enableSrtp",
+            "rtsps://camera:7441/kWpQ***?enableSrtp",
+        ),
+        ("rtsp://camera/Streaming/Channels/101", "rtsp://camera/Streaming/Channels/101"),
+        ("rtsp://camera/h264Preview_01_main", "rtsp://camera/h264Preview_01_main"),
     ],
 )
 def test_credentials_are_taken_out_of_addresses(url: str, shown: str) -> None:

@@ -20,13 +20,16 @@ from birdedge.runtime.sources.video import VideoSource
 Serve = Callable[[Callable[[socket.socket], None]], str]
 
 
-def recorded(kind: str, pictures: int, sound_seconds: float = 0.0) -> bytes:
+def recorded(
+    kind: str, pictures: int, sound_seconds: float = 0.0, whole_every: int = 5
+) -> bytes:
     """A recording at ten pictures a second, whose sound may go on after the last of them."""
     content = io.BytesIO()
     with av.open(content, "w", format=kind) as container:
         video = container.add_stream("mpeg2video" if sound_seconds else "h264", rate=10)
         video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
-        video.gop_size = 5
+        video.gop_size = whole_every
+        video.options = {} if sound_seconds else {"x264-params": "scenecut=0"}
         sound = container.add_stream("mp2", rate=48_000) if sound_seconds else None
         for number in range(pictures):
             picture = np.full((64, 96, 3), 20 * number % 256, np.uint8)
@@ -63,6 +66,33 @@ def test_a_picture_that_freezes_while_its_sound_goes_on_is_noticed(
     source.close()
 
     assert 10 < len(seen) <= 20
+
+
+def joined_midway(whole_every: int, pictures: int) -> bytes:
+    """What a camera sends to who calls after its first whole picture; MPEG-TS packets are 188."""
+    content = recorded("mpegts", pictures, whole_every=whole_every)
+    return content[len(content) // 20 // 188 * 188 :]
+
+
+@pytest.mark.parametrize("pictures", [250, 150], ids=["it comes", "it does not"])
+def test_a_camera_that_seldom_sends_a_whole_picture_is_waited_for(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, pictures: int
+) -> None:
+    """Until then all that it sends looks like damage: more than a stream may have."""
+    monkeypatch.setattr(stream, "_FIRST_PICTURE_SECONDS", 5.0)
+    content = joined_midway(200, pictures)
+
+    def play(caller: socket.socket) -> None:
+        caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n" + content)
+
+    source = StreamSource(serve(play))
+    seen = []
+    with pytest.raises(SourceError, match="broke off: Input/output error"):
+        for frame in source:
+            seen.append(frame)  # noqa: PERF402 - those before the error are kept
+    source.close()
+
+    assert (len(seen) > 0) is (pictures > 200)
 
 
 def test_a_raw_stream_is_timed_by_its_rate(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Sightings for others: one file per format, found by its entry point in `birdedge.exports`."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,16 @@ class Site:
     longitude: float | None = None
     state: str = ""
     country: str = ""
+
+
+def camera_name(source: str) -> str:
+    """What a camera is called where anyone may read it: always the same, but no address.
+
+    Some cameras' addresses are all that one needs to look through them.
+    """
+    if "://" not in source:
+        return Path(source).name
+    return f"camera-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
 
 
 class Export(Protocol):

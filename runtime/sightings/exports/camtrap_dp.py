@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from ...errors import StoreError
 from .. import Sighting
-from . import Site
+from . import Site, camera_name
 
 _STANDARD = "https://raw.githubusercontent.com/tdwg/camtrap-dp/1.0"
 
@@ -81,7 +81,7 @@ def _deployments(sightings: Sequence[Sighting], site: Site) -> Iterable[dict[str
             "longitude": site.longitude,
             "deploymentStart": _time(min(visit.start for visit in visits)),
             "deploymentEnd": _time(max(visit.end for visit in visits)),
-            "cameraID": source,
+            "cameraID": camera_name(source),
         }
 
 
@@ -194,7 +194,7 @@ def _taxon(sighting: Sighting) -> str:
 
 
 def _deployment(source: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-") or "camera"
+    return re.sub(r"[^A-Za-z0-9]+", "-", camera_name(source)).strip("-") or "camera"
 
 
 def _time(moment: datetime) -> str:

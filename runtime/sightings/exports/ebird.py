@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...errors import StoreError
 from .. import Sighting
-from . import Site
+from . import Site, camera_name
 
 
 def export(sightings: Sequence[Sighting], site: Site, store: Path, out: Path) -> None:
@@ -38,7 +38,7 @@ def export(sightings: Sequence[Sighting], site: Site, store: Path, out: Path) ->
                     f"{len(visits)} visits to a camera; {_named_by(visits)}",
                     site.name, _degrees(site.latitude), _degrees(site.longitude),
                     day, f"{first.astimezone():%H:%M}", site.state, site.country,
-                    "Incidental", 1, "", "N", "", "", f"birdedge, camera {source}",
+                    "Incidental", 1, "", "N", "", "", f"birdedge, {camera_name(source)}",
                 ))  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """`birdedge sightings export --format camtrap-dp` gives what Camtrap DP 1.0 asks for."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -92,8 +93,12 @@ def test_pictures_lie_in_the_package(export: Callable[..., Path]) -> None:
 
     assert len(rows) == 5
     assert all((package / row["filePath"]).is_file() for row in rows)
-    assert {row["deploymentID"] for row in rows} == {"usb-0", "rtsp-camera-live"}
-    assert len(table(package, "deployments")) == 2
+    deployments = table(package, "deployments")
+    assert {row["deploymentID"] for row in rows} == {row["deploymentID"] for row in deployments}
+    by_usb, by_network = sorted((row["cameraID"] for row in deployments), reverse=True)
+    assert by_usb == "usb:0"
+    # Its address is nobody's business.
+    assert re.fullmatch("camera-[0-9a-f]{8}", by_network)
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,7 @@ def test_ebird_gets_a_checklist_a_day(sightings: Sightings) -> None:
     assert [(row[0], row[8]) for row in rows[1:]] == [
         ("Mallard", "05/01/2026"), ("Indigo Bunting", "05/02/2026")
     ]  # fmt: skip
+    assert {row[18] for row in rows} == {"birdedge, garden"}
 
 
 def test_what_is_there_is_not_overwritten_unasked(sightings: Sightings, tmp_path: Path) -> None:

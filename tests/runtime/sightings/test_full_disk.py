@@ -82,7 +82,7 @@ def test_on_a_full_disk_old_pictures_make_room_for_new_sightings(
     caplog: pytest.LogCaptureFixture,
     running: bool,
 ) -> None:
-    monkeypatch.setattr(space, "_RESERVE_BYTES", 1_300_000)
+    monkeypatch.setattr(space, "_ROOM_BYTES", 1_300_000)
 
     def noisy(name: str) -> Visit:
         seen = visit(name)
@@ -112,6 +112,59 @@ def test_on_a_full_disk_old_pictures_make_room_for_new_sightings(
     pictures = {path.relative_to(store).as_posix() for path in store.glob("pictures/*/*/*/*")}
     assert pictures == {sighting.picture for sighting in after if sighting.picture}
     assert f"sightings are kept in {store} again" in caplog.messages
+    assert "old pictures were deleted for new ones" in caplog.text
+
+
+def test_on_a_disk_that_others_have_nearly_filled_no_picture_is_deleted_ahead_of_need(
+    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space, "_ROOM_BYTES", 10**15)
+    monkeypatch.setattr(recorder, "_PRUNE_SECONDS", 0.0)
+    pruned = []
+    prune = recorder.prune
+    monkeypatch.setattr(recorder, "prune", lambda *given: pruned.append(given) or prune(*given))
+    sightings = record(tmp_path, *(visit() for _ in range(10)))
+
+    assert pruned
+    assert all(sighting.picture for sighting in sightings)
+
+
+def test_losses_are_counted_and_hide_no_other_fault(
+    tmp_path: Path,
+    visit: MakeVisit,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(recorder, "_TELL_SECONDS", 0.0)
+    monkeypatch.setattr(recorder, "_WAITING", 5)
+    keeping = Recorder(tmp_path)
+    with little_space(0):
+        for _ in range(8):
+            keeping.take(visit())
+        wait_until(lambda: "3 so far" in caplog.text)
+    wait_until(lambda: len(kept(tmp_path)) == 5)
+    keeping.close()
+
+    assert "cannot keep sightings" in caplog.text
+    assert f"sightings are kept in {tmp_path} again" in caplog.messages
+
+
+def test_what_went_wrong_with_deleting_is_no_news_of_keeping(
+    tmp_path: Path,
+    visit: MakeVisit,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError("not now")
+
+    monkeypatch.setattr(recorder, "_PRUNE_SECONDS", 0.0)
+    monkeypatch.setattr(recorder, "prune", refuse)
+    record(tmp_path, visit(), visit(), visit())
+
+    assert sum("cannot delete old pictures" in line for line in caplog.messages) == 1
+    assert "again" not in caplog.text
 
 
 def test_a_picture_whose_row_did_not_fit_is_not_lost_to_make_room(
@@ -128,7 +181,7 @@ def test_a_picture_whose_row_did_not_fit_is_not_lost_to_make_room(
 
     save = recorder.save
     monkeypatch.setattr(recorder, "save", full_once)
-    monkeypatch.setattr(space, "_RESERVE_BYTES", 10**15)
+    monkeypatch.setattr(space, "_ROOM_BYTES", 10**15)
     (sighting,) = record(tmp_path, visit())
 
     assert refused

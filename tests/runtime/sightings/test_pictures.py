@@ -88,11 +88,29 @@ def test_a_picture_of_the_future_keeps_none_of_the_past(tmp_path: Path, visit: M
     ]  # fmt: skip
 
 
+def test_a_clock_that_a_time_server_set_is_trusted_at_once(
+    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a Pi that runs by day alone: it never agrees with itself for a day."""
+    monkeypatch.setattr(recorder, "_PRUNE_SECONDS", 0.0)
+    monkeypatch.setattr(recorder, "clock_is_synchronised", lambda: True)
+    before = [visit(start=datetime.now(UTC) - timedelta(days=days)) for days in (30, 20, 10, 1)]
+    record(tmp_path, *before)
+    keeping = Recorder(tmp_path, Budget(days=5))
+    keeping.take(visit(start=datetime.now(UTC)))
+    keeping.close()
+
+    assert [sighting.picture is not None for sighting in kept(tmp_path)] == [
+        True, False, False, True, True
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("years", [1, -1])
 def test_a_clock_that_jumps_by_a_year_deletes_nothing(
     tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch, years: int
 ) -> None:
     monkeypatch.setattr(recorder, "_PRUNE_SECONDS", 0.0)
+    monkeypatch.setattr(recorder, "clock_is_synchronised", lambda: False)
     keeping = Recorder(tmp_path, Budget(days=100))
     keeping.take(visit(start=datetime.now(UTC)))
     keeping.take(visit(start=datetime.now(UTC)))

@@ -135,7 +135,14 @@ def test_a_hundred_kills_lose_nothing_that_was_committed(tmp_path: Path) -> None
     assert len(files) <= len(there) + 100
 
 
-@pytest.mark.parametrize("damage", ["overwritten", "cut", "no database"])
+def without_table(folder: Path) -> bytes:
+    """A database that says that it has tables, and has none."""
+    with closing(open_database(folder)) as connection:
+        connection.execute("DROP TABLE sightings")
+    return (folder / "sightings.db").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["overwritten", "cut", "empty", "no database", "no table"])
 def test_a_damaged_database_is_set_aside_and_a_new_one_begun(
     tmp_path: Path, visit: MakeVisit, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
@@ -145,6 +152,8 @@ def test_a_damaged_database_is_set_aside_and_a_new_one_begun(
     damaged = {
         "overwritten": content[:5000] + b"\xa5" * 20_000 + content[25_000:],
         "cut": content[: len(content) // 2 + 100],
+        "empty": b"",
+        "no table": without_table(tmp_path / "other"),
         "no database": b"not a database at all" * 1000,
     }[damage]
     database.write_bytes(damaged)
