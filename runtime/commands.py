@@ -102,6 +102,17 @@ def classify_command(
             "given again. [env var: BIRDEDGE_ZONES, several between semicolons]",
         ),
     ] = None,
+    min_size: Annotated[
+        float,
+        typer.Option(
+            "--min-size",
+            envvar="BIRDEDGE_MIN_SIZE",
+            metavar="PERCENT",
+            min=0.01,
+            max=50,
+            help="Pass over what moves in less of the frame: insects, rain, leaves.",
+        ),
+    ] = 0.2,
     roi: Annotated[
         str | None,
         typer.Option(
@@ -200,7 +211,7 @@ def classify_command(
         raise typer.BadParameter("it is about what a --camera sees", param_hint=chosen[0])
     if len(chosen) > 1:
         raise typer.BadParameter(f"it cannot be had with {chosen[0]}", param_hint=chosen[1])
-    if camera is not None and not chosen:
+    if camera is not None and not chosen and not camera.lower().startswith("dir:"):
         # Typer would split it at the spaces in a polygon.
         zones = [zone for zone in os.environ.get("BIRDEDGE_ZONES", "").split(";") if zone.strip()]
 
@@ -209,15 +220,24 @@ def classify_command(
         if number is not None and not math.isfinite(number):
             raise typer.BadParameter("it is no number", param_hint=hint)
 
-    find_regions, follow, recording = _where_to_look(camera, whole_frame, zones or [], roi)
+    find_regions, follow, recording = _where_to_look(
+        camera, whole_frame, zones or [], roi, min_size
+    )
     # What the environment says is for cameras, and no mistake where there is none.
+    of_visits = {
+        "--store": "store", "--mqtt": "mqtt", "--webhook": "webhooks", "--min-size": "min_size",
+    }  # fmt: skip
     given = [
         hint
-        for hint, name in {"--store": "store", "--mqtt": "mqtt", "--webhook": "webhooks"}.items()
+        for hint, name in of_visits.items()
         if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
     ]
     if given and not follow:
-        raise typer.BadParameter("it is about visits to a --camera", param_hint=given[0])
+        told = "it is about visits to a --camera"
+        if camera is not None:
+            way = chosen[0] if chosen else "dir:FOLDER"
+            told = f"with {way}, each picture is named, and no visits are told apart"
+        raise typer.BadParameter(told, param_hint=given[0])
     if "--store" in given and no_store:
         raise typer.BadParameter("--no-store keeps nothing", param_hint="--store")
 
@@ -251,7 +271,7 @@ def classify_command(
 
 
 def _where_to_look(
-    camera: str | None, whole_frame: bool, zones: list[str], roi: str | None
+    camera: str | None, whole_frame: bool, zones: list[str], roi: str | None, min_size: float
 ) -> "tuple[FindRegions | None, bool, bool]":
     """What finds regions in a camera's frames, all of each if none; whether they are birds that
     are to be followed; and whether it is a recording.
@@ -279,4 +299,4 @@ def _where_to_look(
         return None, False, kind == "video"
     from .motion import MotionDetector
 
-    return MotionDetector(zones=polygons), True, kind == "video"
+    return MotionDetector(min_size / 100, polygons), True, kind == "video"

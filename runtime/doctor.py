@@ -183,7 +183,7 @@ def _connected_cameras(root: Path) -> Iterator[Finding]:
 
 def _store(patient: Patient) -> Iterator[Finding]:
     store = patient.store
-    place = next(folder for folder in (store, *store.absolute().parents) if folder.is_dir())
+    place = _nearest_folder(store)
     closed = [
         path for path in (place, store / NAME) if path.exists() and not os.access(path, os.W_OK)
     ]
@@ -205,13 +205,21 @@ def _store(patient: Patient) -> Iterator[Finding]:
             (count,) = connection.execute("SELECT COUNT(*) FROM sightings").fetchone()
             check_writable(connection)
         yield Finding("store", "ok", f"{store}, {count:,} sightings")
-    free = shutil.disk_usage(place).free
-    detail = f"{free / 1e9:,.1f} GB are free for {store}"
+
+
+def _disk(patient: Patient) -> Iterator[Finding]:
+    free = shutil.disk_usage(_nearest_folder(patient.store)).free
+    detail = f"{free / 1e9:,.1f} GB are free for {patient.store}"
     if free < _LITTLE_SPACE:
         advice = "a larger card, or a --store on another disk"
         yield Finding("disk", "failure" if free < _NO_SPACE else "warning", detail, advice)
     else:
         yield Finding("disk", "ok", detail)
+
+
+def _nearest_folder(path: Path) -> Path:
+    """The path itself, or the folder in which it will be made."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())
 
 
 def _owner(path: Path) -> str:
@@ -255,6 +263,7 @@ _CHECKS: dict[str, Callable[[Patient], Iterator[Finding]]] = {
     "model": _model,
     "camera": _camera,
     "store": _store,
+    "disk": _disk,
     "clock": _clock,
     "temperature": _temperature,
 }

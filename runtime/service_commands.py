@@ -1,5 +1,6 @@
 """`birdedge service`: what watches on after every start of the machine."""
 
+from difflib import get_close_matches
 from typing import Annotated
 
 import typer
@@ -47,15 +48,34 @@ def install(
     if kind in ("dir", "video"):
         raise typer.BadParameter("a service watches what happens now", param_hint="--camera")
     values = {}
+    known = _names_of_settings()
     for setting in settings or []:
         name, equals, value = setting.partition("=")
         if not equals:
             raise typer.BadParameter(f"{setting!r} is not NAME=VALUE", param_hint="--set")
+        if name.startswith("BIRDEDGE_") and name not in known:
+            close = get_close_matches(name, known, 1)
+            told = f"{name} is no setting of a service{f'; is it {close[0]}?' if close else ''}"
+            raise typer.BadParameter(told, param_hint="--set")
         values[name] = value
     write(camera, values)
     typer.echo(
         "it starts; `birdedge service status` and `journalctl -u birdedge` tell more", err=True
     )
+
+
+def _names_of_settings() -> list[str]:
+    """What the service's commands read from their environment."""
+    from .commands import classify
+    from .sync.commands import sync
+
+    parameters = [
+        parameter
+        for command in (classify, sync)
+        for parameter in typer.main.get_command(command).params
+    ]
+    # Those two have no option that names them to Typer.
+    return ["BIRDEDGE_CAMERA", "BIRDEDGE_ZONES", *(str(each.envvar) for each in parameters)]
 
 
 @service.command()

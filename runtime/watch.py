@@ -116,12 +116,13 @@ def _supervised(
 ) -> Iterator[Frame | Lost]:
     """Moments, of which systemd is told: who asks for the next has done with the last."""
     supervisor = Supervisor()
-    frames = 0
+    frames = taken = 0
     for moment in moments:
         if isinstance(moment, Frame):
-            frames = moment.number + 1
+            frames, taken = moment.number + 1, taken + 1
         lost = "the camera is lost; " if isinstance(moment, Lost) else ""
-        supervisor.alive(f"{lost}{count():,} visits, {frames:,} frames")
+        left_out = f", {frames - taken:,} left out" if frames > taken else ""
+        supervisor.alive(f"{lost}{count():,} visits, {taken:,} frames{left_out}")
         yield moment
     supervisor.stopping()
 

@@ -7,13 +7,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from birdedge.runtime import service
+from birdedge.runtime import service, watch
 from birdedge.runtime.errors import ServiceError
 from birdedge.runtime.service import SYNC, TIMER, UNIT, install, settings, unit
+from birdedge.runtime.sources import Frame, Lost
 from birdedge.runtime.supervision import Supervisor
 
 Birdedge = Callable[..., subprocess.CompletedProcess[str]]
@@ -129,6 +132,8 @@ def test_where_there_is_no_systemd_it_is_told(monkeypatch: pytest.MonkeyPatch) -
         (["--camera", "dir:."], "what happens now"),
         (["--camera", "feeder.mp4"], "what happens now"),
         (["--camera", "0", "--set", "BIRDEDGE_MQTT"], "is not NAME=VALUE"),
+        (["--camera", "0", "--set", "BIRDEDGE_MQT=x"], "is it BIRDEDGE_MQTT?"),
+        (["--camera", "0", "--set", "BIRDEDGE_COLOUR=x"], "is no setting of a service"),
         ([], "--camera"),
     ],
 )
@@ -137,6 +142,23 @@ def test_wrong_usage_writes_nothing(birdedge: Birdedge, arguments: list[str], to
 
     assert done.returncode == 2
     assert told in done.stderr
+
+
+def test_systemd_is_told_of_frames_that_were_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(Supervisor, "alive", lambda _, status: told.append(status))
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    moments = [
+        *(Frame(pixels, datetime.now(UTC), "garden", number, number / 10) for number in (0, 1, 7)),
+        Lost(1.0),
+    ]
+
+    assert [*watch._supervised(moments, lambda: 2)] == moments
+    assert told[1:] == [
+        "2 visits, 2 frames",
+        "2 visits, 3 frames, 5 left out",
+        "the camera is lost; 2 visits, 3 frames, 5 left out",
+    ]
 
 
 def test_systemd_is_told_each_second_that_it_lives(

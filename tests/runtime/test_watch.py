@@ -193,10 +193,12 @@ def test_zones_may_come_from_the_environment_as_of_the_service(
 ) -> None:
     corners = "0,0 0.02,0 0.02,0.02; 0.98,0.98 1,0.98 1,1"
     nothing = birdedge("classify", "--camera", recording, env={"BIRDEDGE_ZONES": corners})
+    too_small = birdedge("classify", "--camera", recording, "--min-size", 20)
     wrong = birdedge("classify", "--camera", recording, env={"BIRDEDGE_ZONES": "0,0 1,1"})
     photo = birdedge("classify", "no.jpg", env={"BIRDEDGE_ZONES": corners})
 
     assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert (too_small.returncode, too_small.stdout) == (0, "")
     assert wrong.returncode == 2
     assert "a zone needs three" in wrong.stderr
     assert photo.returncode == 1

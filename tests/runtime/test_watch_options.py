@@ -17,8 +17,11 @@ Birdedge = Callable[..., subprocess.CompletedProcess[str]]
         (["photo.jpg", "--store", "x"], "it is about visits to a --camera"),
         (["photo.jpg", "--webhook", "http://x"], "it is about visits to a --camera"),
         (["--camera", "0", "--store", "x", "--no-store"], "--no-store keeps nothing"),
-        (["--camera", "0", "--whole-frame", "--store", "x"], "it is about visits to a --camera"),
-        (["--camera", "0", "--roi", "0,0,1,1", "--mqtt", "mqtt://x"], "visits to a --camera"),
+        (["photo.jpg", "--min-size", "1"], "it is about visits to a --camera"),
+        (["--camera", "0", "--whole-frame", "--store", "x"], "with --whole-frame, each picture"),
+        (["--camera", "0", "--roi", "0,0,1,1", "--mqtt", "mqtt://x"], "with --roi, each picture"),
+        (["--camera", "dir:.", "--store", "x"], "with dir:FOLDER, each picture is named"),
+        (["--camera", "0", "--min-size", "nan"], "--min-size"),
     ],
 )
 def test_what_cannot_go_together_is_told(birdedge: Birdedge, options: list[str], told: str) -> None:
@@ -35,6 +38,15 @@ def test_settings_for_cameras_do_not_disturb_pictures(
 
     assert birdedge("classify", draw("red.png"), env=env).returncode == 0
     assert birdedge("classify", "--no-store", "none.jpg", env=env).returncode == 1
+
+
+def test_zones_for_a_camera_do_not_disturb_a_folder(birdedge: Birdedge, tmp_path: Path) -> None:
+    done = birdedge(
+        "classify", "--camera", f"dir:{tmp_path}", "--seconds", "1",
+        env={"BIRDEDGE_ZONES": "0,0 1,0 1,1"},
+    )  # fmt: skip
+
+    assert done.returncode != 2, done.stderr
 
 
 def test_settings_for_cameras_do_not_ring_for_a_recording(birdedge: Birdedge, video: Path) -> None:
