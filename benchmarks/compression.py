@@ -3,16 +3,16 @@
     python -m birdedge.benchmarks.compression CHECKPOINT BUNDLE... --out DIR
 
 The checkpoint is the full network's, the bundles are made of it, pruned more and less, or of what
-was pruned from it and kept. Latency is
-measured here, one picture at a time, all of them in turn, so that a busy machine slows all alike;
-accuracy is each bundle's own, of the photos that its manifest names. Writes a table, the same as
-JSON, and a plot.
+was pruned from it and trained on. Latency is measured here, one picture at a time, all of them in
+turn, so that a busy machine slows all alike. So is the full network's accuracy, on its test photos;
+that of the bundles is their own, of the photos that their manifests name. Writes a table, the same
+as JSON, and a plot.
 """
 
 import json
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,15 +23,16 @@ import torch
 import typer
 
 from ..compress.cost import count_macs
-from ..compress.figures import wilson_interval
-from ..compress.verify import torch_runner
+from ..compress.photos import Photos, batches, labels_of
+from ..compress.verify import REFERENCE, answers, torch_runner, verify
 from ..runtime.backends import Pixels, load_backend
-from ..runtime.bundle import ModelBundle, sha256
+from ..runtime.bundle import ModelBundle
 from ..runtime.golden import draw_golden_inputs, model_input
+from ..runtime.labels import Label
 from ..runtime.machine import model_name
-from ..runtime.manifest import Target
+from ..runtime.manifest import Accuracy, Target
 from ..runtime.threads import MAX_THREADS
-from ..train.checkpoint import CheckpointInfo, load_checkpoint
+from ..train.checkpoint import load_checkpoint
 from ..train.model import network_of
 from .pareto import Point, plot_pareto
 
@@ -58,20 +59,24 @@ def main(
     bundles: Annotated[list[Path], typer.Argument(exists=True, help="Made of it.")],
     out: Annotated[Path, typer.Option(help="Folder for table, JSON and plot.")],
     threads: Annotated[int, typer.Option(min=1, max=MAX_THREADS)] = 2,
-    rounds: Annotated[int, typer.Option(min=3)] = 30,
+    rounds: Annotated[int, typer.Option(min=3)] = 100,
+    data: Annotated[
+        Path | None, typer.Option(help="The photos, if not where training found them.")
+    ] = None,
 ) -> None:
     """Measure all targets side by side and write what came out."""
     torch.set_num_threads(threads)
     info, weights = load_checkpoint(checkpoint)
-    if "test/top1" not in info.metrics:
-        raise typer.BadParameter(f"{checkpoint} was not measured on test photos")
+    photos = Photos.of(info, data)
+    if not photos.test:
+        raise typer.BadParameter(f"there are no test photos in {photos.root}")
     network = network_of(info, weights)
     size = info.preprocess.input_size
     macs = count_macs(network, size)
     opened = [ModelBundle.load(folder) for folder in bundles]
     for bundle, folder in zip(opened, bundles, strict=True):
-        if sha256(checkpoint) not in _made_of(bundle):
-            raise typer.BadParameter(f"{folder} was not made of {checkpoint}")
+        if _species(bundle.manifest.labels) != _species(info.labels):
+            raise typer.BadParameter(f"{folder} knows other species than {checkpoint}")
     picture = draw_golden_inputs(size)[:1]
     with ExitStack() as stack:
         runs: dict[tuple[int, str], Callable[[], object]] = {
@@ -84,13 +89,16 @@ def main(
                 runs[number, name] = partial(backend.infer, _a_picture(bundle, target))
         latency = _latency(runs, rounds)
     megabytes = sum(tensor.nbytes for tensor in weights.values()) / 1e6
-    rows = [_eager_row(info, _samples(opened), megabytes, latency[-1, EAGER])]
+    pictures = batches(photos.test, info.preprocess, photos.box_margin)
+    logits = answers(network, {}, info.preprocess, pictures)[REFERENCE]
+    accuracy = verify(logits, logits, labels_of(photos.test)).accuracy
+    rows = [_eager_row(accuracy, megabytes, latency[-1, EAGER])]
     for (number, name), milliseconds in latency.items():
         if number >= 0:
             rows.append(_row(opened[number], name, macs, milliseconds))
     out.mkdir(parents=True, exist_ok=True)
     machine = f"{model_name()}, {threads} threads, one picture at a time, median of {rounds}"
-    record = {"machine": machine, "checkpoint": info.metrics, "rows": [asdict(row) for row in rows]}
+    record = {"machine": machine, "rows": [asdict(row) for row in rows]}
     (out / "compression.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     table = _table(rows, machine)
     (out / "compression.md").write_text(table, encoding="utf-8")
@@ -98,23 +106,14 @@ def main(
     print(table)
 
 
-def _made_of(bundle: ModelBundle) -> tuple[str | None, str | None]:
-    """SHA-256 of the checkpoint of a bundle, and of the one that this was pruned from."""
-    compression: dict[str, Any] = bundle.manifest.provenance.get("compression", {})
-    pruned_from = compression.get("pruning", {}).get("parent_sha256")
-    return compression.get("checkpoint_sha256"), pruned_from
+def _species(labels: Iterable[Label]) -> list[str]:
+    return [label.scientific_name for label in labels]
 
 
 def _a_picture(bundle: ModelBundle, target: Target) -> Pixels:
     """One, as large as the bundle wants it: training may have given it another size."""
     preprocess = bundle.manifest.preprocess
     return model_input(draw_golden_inputs(preprocess.input_size)[:1], preprocess, target)
-
-
-def _samples(bundles: list[ModelBundle]) -> int:
-    """Photos that the full network was measured on: the same as what was made of it."""
-    targets = (target for bundle in bundles for target in bundle.manifest.targets.values())
-    return next(target.accuracy.samples for target in targets if target.accuracy is not None)
 
 
 def _latency(
@@ -133,16 +132,14 @@ def _latency(
     return {key: statistics.median(seconds) * 1000 for key, seconds in times.items()}
 
 
-def _eager_row(info: CheckpointInfo, samples: int, megabytes: float, milliseconds: float) -> Row:
-    top1 = info.metrics["test/top1"]
-    low, high = wilson_interval(round(top1 * samples), samples)
+def _eager_row(accuracy: Accuracy, megabytes: float, milliseconds: float) -> Row:
     return Row(
         level=1.0,
         target=EAGER,
         megabytes=megabytes,
-        top1=top1,
-        low=low,
-        high=high,
+        top1=accuracy.top1,
+        low=accuracy.low,
+        high=accuracy.high,
         agreement=1.0,
         milliseconds=milliseconds,
     )

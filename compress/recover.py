@@ -65,6 +65,14 @@ def recover(
     return run(config, folder)
 
 
+def teachers_of(
+    pruned: Path, parent: Path, settings: Sequence[str] = (), data: Path | None = None
+) -> list[str]:
+    """SHA-256 of the files that a recovery learns from; see `recover` for what is given."""
+    files = map(Path, _configuration(pruned, parent, settings, data).distill.teachers)
+    return [sha256(file) if file.is_file() else "" for file in files]
+
+
 def _same(then: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether a run was made from the same files with the same settings."""
     if any(then.get(name) != now[name] for name in ("pruned", "parent")):

@@ -18,10 +18,11 @@ from ..train.provenance import data_digest
 from .cost import count_macs, count_parameters
 from .figures import top1
 from .latency import Deadline, share_in_time
+from .made_with import made_with
 from .make import Say
 from .photos import Photos, batches, draw_by_class, labels_of
 from .prune import Pruning, prune
-from .recover import RECIPE, recover
+from .recover import RECIPE, recover, teachers_of
 from .stages import stage
 from .verify import Logits, torch_runner
 
@@ -139,6 +140,7 @@ def shrink(
 
         made_from.update({
             "start": sha256(start), "settings": list(settings), "recipe": sha256(RECIPE),
+            "teachers": teachers_of(start, checkpoint, settings, data),
         })  # fmt: skip
         stage(work / name, made_from, train_into)
         stages[name] = work / name / CHECKPOINT
@@ -146,9 +148,11 @@ def shrink(
     if shrinking.pruning is not None:
         made_from |= {
             "pruning": asdict(shrinking.pruning),
-            "deadline": asdict(shrinking.deadline) if shrinking.deadline else None,
+            "deadline": None,
             "mirror": mirror,
         }
+        if shrinking.deadline is not None:  # what is fast enough here is not so elsewhere
+            made_from["deadline"] = {**asdict(shrinking.deadline), "by": made_with()}
         if stage(work / "pruned", made_from, prune_into)["share"] == 1:
             say("the whole network is fast enough: nothing is pruned")
         else:

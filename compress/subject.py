@@ -1,20 +1,17 @@
 """A network from export to verification: each stage a folder, and none of them made twice."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..runtime.bundle import sha256
-from ..runtime.machine import model_name
 from ..train.layouts import Photo
-from ..train.provenance import data_digest, git_commit
+from ..train.provenance import data_digest
 from .exporters import Exported
+from .made_with import made_with
 from .make import Made, Quantization, Say, make_targets
 from .model import Model
 from .photos import batches, draw_by_class, labels_of
@@ -23,22 +20,6 @@ from .stages import stage
 from .targets import Calibration
 from .tolerance import Tolerance
 from .verify import REFERENCE, Logits, answers, run_exported
-
-_PACKAGES = (
-    "ai-edge-litert",
-    "ai-edge-quantizer",
-    "litert-torch",
-    "ncnn",
-    "nncf",
-    "onnx",
-    "onnxruntime",
-    "onnxscript",
-    "openvino",
-    "pnnx",
-    "timm",
-    "torch",
-)
-"""What converts, quantizes and runs networks."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +46,8 @@ class Subject:
             DataError: a photo cannot be looked at.
         """
         photos = model.photos
-        packages = {}
-        for name in _PACKAGES:
-            with suppress(PackageNotFoundError):  # as an engine that no target is for
-                packages[name] = version(name)
         made_from = {
-            "birdedge": __version__,
-            "git_commit": git_commit(),
-            "packages": packages,
-            "machine": model_name(),  # engines round otherwise on another one
+            **made_with(),
             "checkpoint": sha256(checkpoint),
             "mirror": model.mirrored,
             "photos": data_digest(photos.train + photos.val, photos.root),

@@ -47,7 +47,7 @@ def stopped_by_signals() -> Iterator[Stop]:
 
 @contextmanager
 def ended_like_interrupted() -> Iterator[None]:
-    """SIGTERM, of `kill`, `timeout` or a scheduler, ends work as Ctrl-C does: nothing stays half."""
+    """SIGTERM, as of `kill` or `timeout`, ends work as Ctrl-C does: nothing is left half."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -24,7 +24,8 @@ class Provenance(BaseModel):
 
     Attributes:
         command: the command line that made it.
-        git_commit: commit of the working tree, with ``+changes`` when it was not clean.
+        git_commit: commit of the working tree, and a digest of what was changed since; see
+            `git_commit`.
         data_digest: SHA-256 over the names and sizes of the training photos.
         config: the resolved training configuration.
         tracker_run: W&B's run id, if there was one.

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 
 from birdedge.compress.commands import compress as command
 from birdedge.compress.exporters import Exported
+from birdedge.compress.make import Made
 from birdedge.compress.quantizers.onnx import OnnxCalibrated
+from birdedge.compress.subject import Subject
 from birdedge.compress.verify import BackendRunner
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.golden import self_test
@@ -57,6 +59,29 @@ def test_a_target_that_loses_too_much_is_left_out_of_the_bundle(trained, tmp_pat
     assert self_test(bundle, "onnx-fp32", threads=2).passed
     assert json.loads(result.stdout)["refused"].keys() == {"onnx-int8"}
     assert "onnx-int8" in bundle.manifest.provenance["compression"]["refused"]
+
+
+def test_a_target_that_disagrees_on_the_test_photos_alone_is_left_out(
+    trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = Subject.answers
+
+    def astray(self: Subject, made: Mapping[str, Made], photos: object, name: str):
+        logits = ask(self, made, photos, name)
+        if name == "test":
+            logits["onnx-int8"] = np.roll(logits["onnx-int8"], 1, axis=1)
+        return logits
+
+    monkeypatch.setattr(Subject, "answers", astray)
+    out = tmp_path / "bundle"
+    arguments = [str(trained.path), "-o", str(out), "--calibration-photos", "12"]
+    loose = ["--max-drop", "20", "--min-agreement", "80"]
+    result = CliRunner().invoke(command, [*arguments, *loose])
+
+    assert result.exit_code == 1
+    told = r"onnx-int8 is left out: it gives the network's first answer to \d\.\d% of 24 photos"
+    assert re.search(told, result.stderr)
+    assert ModelBundle.load(out).manifest.targets.keys() == {"onnx-fp32"}
 
 
 @pytest.mark.usefixtures("ruined_int8")

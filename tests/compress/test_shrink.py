@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from birdedge.compress import shrink as shrinking
 from birdedge.compress.commands import compress
 from birdedge.compress.compress import compress as make_bundle
+from birdedge.compress.latency import Deadline
 from birdedge.compress.prune import Pruning
 from birdedge.compress.shrink import Shrinking, measure, shrink
 from birdedge.compress.targets import Calibration
@@ -41,6 +42,43 @@ def test_what_was_done_is_not_done_again(
     shrink(trained.path, work, Shrinking(Pruning(0.7), recovery=(*QUICK, "optimizer.lr=0.001")))
     with pytest.raises(AssertionError, match="pruned again"):
         shrink(trained.path, work, Shrinking(Pruning(0.6), recovery=QUICK))
+
+
+def test_what_another_teacher_taught_is_learned_again(
+    trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file has the same name as the one before it."""
+    teacher = tmp_path / "teacher.safetensors"
+    recovered = []
+
+    def recover(start: Path, *_: object) -> None:
+        recovered.append(start)
+        shutil.copyfile(start, tmp_path / "work" / "recovered.partial" / "checkpoint.safetensors")
+
+    monkeypatch.setattr(shrinking, "recover", recover)
+    settings = (*QUICK, f"distill.teachers=[{teacher}]")
+    for metrics in ({}, {}, {"val/top1": 0.5}):
+        info = trained.info.model_copy(update={"metrics": metrics})
+        save_checkpoint(teacher, trained.network, info)
+        shrink(trained.path, tmp_path / "work", Shrinking(Pruning(0.7), recovery=settings))
+
+    assert len(recovered) == 2
+
+
+def test_a_deadline_that_was_met_elsewhere_is_searched_for_here(
+    trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pruned = []
+    prune = shrinking.prune_checkpoint
+    monkeypatch.setattr(
+        shrinking, "prune_checkpoint", lambda *a, **k: pruned.append(a) or prune(*a, **k)
+    )
+    goal = Shrinking(Pruning(0.7), Deadline(100_000, "onnx-fp32"))
+    for machine in ("a Pi", "a Pi", "a server"):
+        monkeypatch.setattr(shrinking, "made_with", lambda machine=machine: {"machine": machine})
+        shrink(trained.path, tmp_path / "work", goal)
+
+    assert len(pruned) == 2
 
 
 def test_compress_prunes_recovers_and_packages(trained, tmp_path: Path) -> None:

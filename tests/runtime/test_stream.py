@@ -20,9 +20,7 @@ from birdedge.runtime.sources.video import VideoSource
 Serve = Callable[[Callable[[socket.socket], None]], str]
 
 
-def recorded(
-    kind: str, pictures: int, sound_seconds: float = 0.0, whole_every: int = 5
-) -> bytes:
+def recorded(kind: str, pictures: int, sound_seconds: float = 0.0, whole_every: int = 5) -> bytes:
     """A recording at ten pictures a second, whose sound may go on after the last of them."""
     content = io.BytesIO()
     with av.open(content, "w", format=kind) as container:
