@@ -3,10 +3,12 @@
     python -m birdedge.benchmarks.promised BUNDLE... --photos ../shared/data/cub100/test
 
 Each target of each bundle names all photos through `birdedge classify --target`, in a process of
-its own, as on a device. Exit code 1 where one is more than a tenth of a point from its manifest.
+its own, as on a device, which sees photos whole: those of a data set whose birds are cut out by
+boxes are others. Exit code 1 where one is more than a tenth of a point from its manifest.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,10 +32,11 @@ def main(
     kept = True
     for folder in bundles:
         bundle = ModelBundle.load(folder)
+        if not all(target.accuracy for target in bundle.manifest.targets.values()):
+            raise typer.BadParameter(f"{folder} promises nothing of some target")
         names = {str(label): label.dataset_class for label in bundle.manifest.labels}
         for target, described in bundle.manifest.targets.items():
-            if described.accuracy is None:
-                raise typer.BadParameter(f"{folder} promises nothing of {target}")
+            assert described.accuracy is not None
             right = _named_right(folder, target, photos, names)
             promised, found = described.accuracy.top1 * 100, sum(right) / len(right) * 100
             apart = abs(found - promised)
@@ -51,9 +54,14 @@ def _named_right(
 ) -> list[bool]:
     """Of each photo, whether its first name is that of its folder."""
     command = [sys.executable, "-m", "birdedge", "classify", str(photos), "--model", str(bundle)]
+    # Neither a list of what occurs here nor another threshold was there when it was promised.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("BIRDEDGE_")
+    }
     done = subprocess.run(
-        [*command, "--target", target, "--json"], capture_output=True, text=True, check=True
-    )
+        [*command, "--target", target, "--json"],
+        stdout=subprocess.PIPE, text=True, check=True, env=environment,
+    )  # fmt: skip
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return [
         names[line["classifications"]["classes"][0]] == Path(line["filepath"]).parent.name

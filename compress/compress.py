@@ -148,7 +148,7 @@ def compress(
         itself = subject.answers(made, judged.photos.val, "validation")
         refused = _outside(tolerance, made, itself) | refused
     if test is not None:
-        # Agreement asks for no labels: nothing is chosen by the photos that report.
+        # What the network itself says of them is known without their labels, which only report.
         refused = _outside(tolerance, made, test) | refused
     made = {name: item for name, item in made.items() if name not in refused}
     if not made:

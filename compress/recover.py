@@ -69,8 +69,8 @@ def teachers_of(
     pruned: Path, parent: Path, settings: Sequence[str] = (), data: Path | None = None
 ) -> list[str]:
     """SHA-256 of the files that a recovery learns from; see `recover` for what is given."""
-    files = map(Path, _configuration(pruned, parent, settings, data).distill.teachers)
-    return [sha256(file) if file.is_file() else "" for file in files]
+    teachers = _configuration(pruned, parent, settings, data).distill.teachers or []
+    return [sha256(file) if file.is_file() else "" for file in map(Path, teachers)]
 
 
 def _same(then: dict[str, Any], now: dict[str, Any]) -> bool:
@@ -97,13 +97,20 @@ def _configuration(
     assert isinstance(defaults, DictConfig)
     for part in ("defaults", "hydra"):  # for Hydra alone
         del defaults[part]
+    # The teacher may be of another architecture.
+    model = {
+        "name": of_pruned.architecture,
+        "pretrained": False,
+        "init_from": str(pruned),
+        "init_labels": None,
+        "args": of_pruned.model_args,
+    }
     config = OmegaConf.merge(
         defaults,
-        of_parent.provenance.config,
+        of_parent.provenance.config | {"model": model},
         OmegaConf.load(RECIPE),
         {
             "name": f"{of_parent.provenance.config.get('name', 'network')}-recovered",
-            "model": {"pretrained": False, "init_from": str(pruned), "init_labels": None},
             "distill": {"teachers": [str(parent)]},
         },
         {} if data is None else {"data": {"root": str(data)}},

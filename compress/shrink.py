@@ -148,12 +148,12 @@ def shrink(
     if shrinking.pruning is not None:
         made_from |= {
             "pruning": asdict(shrinking.pruning),
-            "deadline": None,
+            "deadline": asdict(shrinking.deadline) if shrinking.deadline else None,
             "mirror": mirror,
         }
-        if shrinking.deadline is not None:  # what is fast enough here is not so elsewhere
-            made_from["deadline"] = {**asdict(shrinking.deadline), "by": made_with()}
-        if stage(work / "pruned", made_from, prune_into)["share"] == 1:
+        # What is fast enough here is not so elsewhere.
+        timed_by = made_with() if shrinking.deadline else {}
+        if stage(work / "pruned", made_from | timed_by, prune_into)["share"] == 1:
             say("the whole network is fast enough: nothing is pruned")
         else:
             stages["pruned"] = work / "pruned" / CHECKPOINT

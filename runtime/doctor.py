@@ -21,7 +21,8 @@ from .sightings.database import NAME, check_writable, read_database
 from .sources import without_credentials
 from .sources.cameras import camera_frames, kind_of
 
-_CAMERA_SECONDS = 15.0
+_CAMERA_SECONDS = 35.0
+"""Some cameras send a whole picture only every ten or twenty seconds; see `StreamSource`."""
 
 _LITTLE_SPACE, _NO_SPACE = 2e9, 2e8
 _WARM, _HOT = 70.0, 80.0

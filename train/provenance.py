@@ -4,13 +4,14 @@ A benchmark on a small computer tells of both, and has no torch to import.
 """
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
 from ..runtime.errors import DataError
 from .layouts import Photo
 
-_CODE = ("--", ":(top)*.py", ":(top)*.yaml", ":(top)pyproject.toml")
+_CODE = ("--", ":(top)*.py", ":(top)*.yaml", ":(top)pyproject.toml", ":(top,exclude)tests")
 """What a run does hangs on these; a figure in the docs that a benchmark renews changes nothing."""
 
 
@@ -33,15 +34,18 @@ def data_digest(photos: tuple[Photo, ...], root: Path) -> str:
 def git_commit() -> str:
     """Commit of the code that runs, ``+`` and a digest of what was changed since, or nothing."""
 
-    def git(*arguments: str) -> str:
+    def git(*arguments: str) -> bytes:
         return subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True,
-            check=True,
-        ).stdout.strip()  # fmt: skip
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, check=True
+        ).stdout
 
     try:
-        changes = git("status", "--porcelain", *_CODE) + git("diff", "HEAD", *_CODE)
-        digest = hashlib.sha256(changes.encode()).hexdigest()[:8]
-        return git("rev-parse", "HEAD") + (f"+{digest}" if changes else "")
+        commit = git("rev-parse", "HEAD").decode().strip()
+        top = Path(os.fsdecode(git("rev-parse", "--show-toplevel").rstrip(b"\n")))
+        new = git("ls-files", "--others", "--exclude-standard", "--full-name", "-z", *_CODE)
+        changes = git("diff", "HEAD", *_CODE) + new
+        for name in filter(None, new.split(b"\0")):
+            changes += (top / os.fsdecode(name)).read_bytes()
     except (OSError, subprocess.CalledProcessError):
         return ""
+    return f"{commit}+{hashlib.sha256(changes).hexdigest()[:8]}" if changes else commit

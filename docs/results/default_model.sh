@@ -14,4 +14,5 @@ done
 full=outputs/default-full/checkpoint.safetensors
 twin=outputs/default-twin/checkpoint.safetensors
 birdedge compress $full --twin $twin --mirror --targets onnx-int8 --out runtime/default_model --force
-birdedge compress $full --twin $twin --targets all --out outputs/bundles/mobilenetv2-full --force
+birdedge compress $full --twin $twin --mirror --targets all \
+  --out outputs/bundles/default-model --force

@@ -1,5 +1,6 @@
 """The file that sightings are kept in: SQLite, in a form that survives a killed process."""
 
+import errno
 import logging
 import sqlite3
 import time
@@ -48,6 +49,9 @@ _MIGRATIONS = (
 _HAS_SIGHTINGS = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'sightings')"
 
 _BUSY_SECONDS = 10.0
+
+_BEGINNING_SECONDS = 0.5
+"""Enough for another process to put the first page into a new database."""
 
 _log = logging.getLogger(__name__)
 
@@ -109,6 +113,14 @@ def is_damage(error: sqlite3.Error) -> bool:
     return _code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
+def is_full(error: Exception) -> bool:
+    """Whether it may have been for want of space: without any, SQLite cannot even open a file."""
+    if isinstance(error, sqlite3.Error):
+        full = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+        return _code(error) in full
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
 def is_forbidden(error: sqlite3.Error) -> bool:
     """Whether the database may not be written to."""
     return _code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
@@ -128,16 +140,26 @@ def set_aside(path: Path) -> Path:
 def _check_begun(path: Path) -> None:
     """See that a file is not one of which nothing is left, as after a power cut.
 
-    A database that another process begins at this moment is empty, too, but alone in its folder.
+    A database that another process begins at this moment is empty, too, but not for long.
     """
-    if path.exists() and path.stat().st_size == 0:
-        others = (other for other in path.parent.iterdir() if not other.name.startswith(NAME))
-        if any(others):
-            raise _damage("file is empty")
+    if not _is_empty(path):
+        return
+    time.sleep(_BEGINNING_SECONDS)
+    others = (other for other in path.parent.iterdir() if not other.name.startswith(NAME))
+    if _is_empty(path) and any(others):
+        raise _damage("file is empty")
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return False
 
 
 def _open(path: Path) -> sqlite3.Connection:
     _check_begun(path)
+    is_new = not path.exists()
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
         connection.row_factory = sqlite3.Row
@@ -153,13 +175,17 @@ def _open(path: Path) -> sqlite3.Connection:
         _migrate(connection, path)
     except BaseException:
         connection.close()
+        # On a full disk a new one gets no further than its name, and is none.
+        if is_new and _is_empty(path):
+            path.unlink()
         raise
     return connection
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     version = _version(connection)
-    if version and not connection.execute(_HAS_SIGHTINGS).fetchone()[0]:
+    known = 0 < version <= len(_MIGRATIONS)
+    if known and not connection.execute(_HAS_SIGHTINGS).fetchone()[0]:
         raise _damage("no such table: sightings")
     if version == len(_MIGRATIONS):
         return

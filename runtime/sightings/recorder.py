@@ -26,6 +26,7 @@ from .database import (
     check_writable,
     is_damage,
     is_forbidden,
+    is_full,
     open_database,
     set_aside,
     transaction,
@@ -81,6 +82,7 @@ class Recorder:
         self._file: os.stat_result | None = None
         self._told: dict[str, float] = {}
         self._failing = False
+        self._full = False
         self._lost = 0
         self._clock = _clock_difference(), time.monotonic()
         self._try()
@@ -170,11 +172,14 @@ class Recorder:
         except Exception as error:
             self._fail(f"cannot keep sightings in {self._store}: {_reason(error)}; trying again")
             self._mend(error)
+            self._full = is_full(error)
             return False
         self._waiting.clear()
         if self._failing:
             _log.warning("sightings are kept in %s again", self._store)
             self._failing = False
+            if self._lost:
+                _log.error("%s sightings were lost so far", f"{self._lost:,}")
         return True
 
     def _connect(self) -> sqlite3.Connection:
@@ -211,9 +216,9 @@ class Recorder:
             self._connection = None
 
     def _make_room(self) -> bool:
-        """Where the disk is full, delete old pictures; false where it is not."""
+        """Where there was no space, delete old pictures; false where it was something else."""
         with suppress(OSError):
-            if shortage(self._store):
+            if self._full and shortage(self._store):
                 release_spare(self._store)
                 self._prune(shortage(self._store))
                 return True

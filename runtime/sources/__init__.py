@@ -15,12 +15,13 @@ from PIL import Image
 
 from ..errors import ImageError
 
-# As far as the last @ before the path: a password may hold one. And one that holds a slash, by
-# mistake, is no less secret: what follows a colon and is no port goes on as far as any @; what
-# could be one, too, where a host follows that @. An address that lacks a slash is one nevertheless.
+# A camera's or a broker's: as far as the last @, for nothing but passwords hold one there, and also
+# where a slash was forgotten.
+_CAMERA_CREDENTIALS = re.compile(r"^((?:rtsp|rtmp|mqtt)s?:/{0,2}).*@", re.IGNORECASE)
+# Elsewhere as far as the last @ before the path: a password may hold one. And one that holds a
+# slash, by mistake, is no less secret: what follows a colon and is no port goes on as far as any @.
 _CREDENTIALS = re.compile(
-    r"^([A-Za-z][A-Za-z0-9+.-]*://|(?:rtsp|rtmp|http|mqtt)s?:/?)"
-    r"(?:[^/?#:\[]*:(?!\d+(?:[/?]|$)).*@|[^/?#:]*:\d+[/?].*@(?=[^/?#@]+[/:])|[^/?#]*@)"
+    r"^([a-z][a-z0-9+.-]*://|https?:/?)(?:[^/?#:\[]*:(?!\d+(?:[/?]|$)).*@|[^/?#]*@)", re.IGNORECASE
 )
 # Many cameras want them in the path or the query: /user=admin&password=secret&channel=1. Each maker
 # has its own words for them (loginpas, user_pass, pw): rather one setting too many is hidden.
@@ -31,8 +32,8 @@ _NAMED_CREDENTIALS = re.compile(
 )
 # Others give each stream a name that nobody guesses: rtsps://host:7441/kWpQzXcVbNmLsDfG.
 _SECRET_NAME = re.compile(
-    r"^(rtsps?://[^/]+/[A-Za-z0-9]{4})(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])[A-Za-z0-9]{12,}"
-    r"(?=[/?]|$)"
+    r"^((?i:rtsps?)://[^/]+/[A-Za-z0-9]{4})(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])"
+    r"[A-Za-z0-9]{12,}(?=\?|$)"
 )
 
 
@@ -139,5 +140,6 @@ def exists(path: Path | str) -> bool:
 
 def without_credentials(url: str) -> str:
     """An address as it may be shown, without the user, password or token in it."""
-    named = _NAMED_CREDENTIALS.sub(r"\1***", _CREDENTIALS.sub(r"\1", url))
-    return _SECRET_NAME.sub(r"\1***", named)
+    for credentials in (_CAMERA_CREDENTIALS, _CREDENTIALS):
+        url = credentials.sub(r"\1", url)
+    return _SECRET_NAME.sub(r"\1***", _NAMED_CREDENTIALS.sub(r"\1***", url))

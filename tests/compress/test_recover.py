@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from quick import QUICK
 from typer.testing import CliRunner
@@ -51,6 +52,22 @@ def test_recovery_brings_a_pruned_network_nearer_to_its_parent(
     info, _ = load_checkpoint(done.checkpoint)
     assert info.pruning == load_checkpoint(pruned)[0].pruning
     assert info.provenance.config["distill"]["teachers"] == [str(trained.path)]
+
+
+def test_a_teacher_may_be_of_another_architecture(trained, pruned: Path, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher.safetensors"
+    other = trained.info.model_copy(update={"architecture": "test_resnet", "model_args": {}})
+    network = timm.create_model("test_resnet", num_classes=len(trained.info.labels))
+    model = {"name": "test_resnet", "pretrained": False, "init_from": None, "args": {}}
+    config = trained.info.provenance.config | {"model": model}
+    provenance = trained.info.provenance.model_copy(update={"config": config})
+    save_checkpoint(teacher, network, other.model_copy(update={"provenance": provenance}))
+    done = run(pruned, teacher, tmp_path / "run", QUICK)
+
+    info, weights = load_checkpoint(done.checkpoint)
+    assert info.architecture == trained.info.architecture
+    assert info.model_args == trained.info.model_args
+    assert weights.keys() == load_checkpoint(pruned)[1].keys()
 
 
 def test_an_interrupted_recovery_goes_on_to_the_same_weights(

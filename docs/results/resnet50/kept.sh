@@ -15,8 +15,8 @@ for size in 128 144; do
 done
 
 birdedge prune $out/full-128.safetensors --macs 0.2 --out $out/pruned.safetensors
-birdedge recover $out/pruned.safetensors --parent $teacher128 --out $out/pruned-50 data.workers=1 \
-  trainer.epochs=50 optimizer.lr=0.001 trainer.ema_decay=0.99
+birdedge recover $out/pruned.safetensors --parent $out/full-128.safetensors --out $out/pruned-50 \
+  data.workers=1 trainer.epochs=50 optimizer.lr=0.001 "distill.teachers=[$teacher128]"
 birdedge train +experiment=resnet50 "preprocess.input_size=[128,128]" data.workers=1 \
   model.init_from=$out/pruned-50/checkpoint.safetensors trainer.epochs=60 optimizer.lr=0.001 \
   optimizer.weight_decay=0.02 "distill.teachers=[$teacher128]" hydra.run.dir=$out/pruned-110

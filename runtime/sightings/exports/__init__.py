@@ -10,6 +10,9 @@ from .. import Sighting
 
 GROUP = "birdedge.exports"
 
+_NETWORK = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https")
+"""Schemes of addresses, also of those that lack their slashes."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -35,9 +38,11 @@ def camera_name(source: str) -> str:
 
     Some cameras' addresses are all that one needs to look through them.
     """
-    if "://" not in source:
-        return Path(source).name
-    return f"camera-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+    digest = hashlib.sha256(source.encode()).hexdigest()[:8]
+    if "://" in source or source.partition(":")[0].lower() in _NETWORK:
+        return f"camera-{digest}"
+    # Trail cameras give the same names to files in many folders.
+    return f"{Path(source).name}-{digest}" if "/" in source else source
 
 
 class Export(Protocol):

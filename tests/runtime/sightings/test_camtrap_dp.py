@@ -11,6 +11,7 @@ import frictionless
 import pytest
 from camtrap import camtrap_errors
 
+from birdedge.runtime.sightings.exports import camera_name
 from birdedge.runtime.sightings.recorder import Recorder
 from birdedge.runtime.visits import Visit
 
@@ -99,6 +100,24 @@ def test_pictures_lie_in_the_package(export: Callable[..., Path]) -> None:
     assert by_usb == "usb:0"
     # Its address is nobody's business.
     assert re.fullmatch("camera-[0-9a-f]{8}", by_network)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("usb:0", "usb:0"),
+        ("picamera", "picamera"),
+        ("/sd1/DCIM/0001.mp4", "0001.mp4-[0-9a-f]{8}"),
+        ("rtsp://camera/live", "camera-[0-9a-f]{8}"),
+        ("RTSP:192.168.1.5", "camera-[0-9a-f]{8}"),
+    ],
+)
+def test_a_camera_has_a_name_that_anyone_may_read(source: str, name: str) -> None:
+    assert re.fullmatch(name, camera_name(source))
+
+
+def test_recordings_of_one_name_in_two_folders_are_two_cameras() -> None:
+    assert camera_name("/sd1/0001.mp4") != camera_name("/sd2/0001.mp4")
 
 
 @pytest.mark.parametrize(

@@ -120,12 +120,25 @@ def test_on_a_disk_that_others_have_nearly_filled_no_picture_is_deleted_ahead_of
 ) -> None:
     monkeypatch.setattr(space, "_ROOM_BYTES", 10**15)
     monkeypatch.setattr(recorder, "_PRUNE_SECONDS", 0.0)
-    pruned = []
-    prune = recorder.prune
+    monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.05)
+    pruned, refused = [], []
+    prune, save = recorder.prune, recorder.save
     monkeypatch.setattr(recorder, "prune", lambda *given: pruned.append(given) or prune(*given))
+
+    def busy_once(*arguments: object) -> None:
+        if not refused:
+            refused.append(True)
+            busy = sqlite3.OperationalError("database is locked")
+            busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise busy
+        save(*arguments)  # type: ignore[arg-type]
+
+    record(tmp_path, *(visit() for _ in range(10)))
+    monkeypatch.setattr(recorder, "save", busy_once)
     sightings = record(tmp_path, *(visit() for _ in range(10)))
 
-    assert pruned
+    assert pruned and refused
+    assert len(sightings) == 20
     assert all(sighting.picture for sighting in sightings)
 
 
@@ -148,6 +161,23 @@ def test_losses_are_counted_and_hide_no_other_fault(
 
     assert "cannot keep sightings" in caplog.text
     assert f"sightings are kept in {tmp_path} again" in caplog.messages
+    assert "3 sightings were lost so far" in caplog.messages
+
+
+def test_a_new_database_that_finds_no_space_leaves_nothing_to_be_set_aside(
+    tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though other things lie beside it, as the models of a service do."""
+    monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.05)
+    (tmp_path / "models").mkdir()
+    with little_space(0):
+        keeping = Recorder(tmp_path)
+        keeping.take(visit())
+        time.sleep(1.0)
+    wait_until(lambda: (tmp_path / "sightings.db").is_file() and len(kept(tmp_path)) == 1)
+    keeping.close()
+
+    assert not [*tmp_path.glob("*damaged*")]
 
 
 def test_what_went_wrong_with_deleting_is_no_news_of_keeping(
@@ -176,7 +206,9 @@ def test_a_picture_whose_row_did_not_fit_is_not_lost_to_make_room(
     def full_once(*arguments: object) -> None:
         if not refused:
             refused.append(True)
-            raise sqlite3.OperationalError("database or disk is full")
+            full = sqlite3.OperationalError("database or disk is full")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise full
         save(*arguments)  # type: ignore[arg-type]
 
     save = recorder.save
