@@ -39,7 +39,8 @@ def main(
     top.legend(frameon=False)
     for axes in (top, bottom):
         axes.grid(alpha=0.25)
-        axes.set_ylim(bottom=0)
+    top.set_ylim(0, 100)
+    bottom.set_ylim(bottom=0)
     figure.savefig(out, dpi=120)
 
 
