@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from birdedge.runtime.errors import SourceError
-from birdedge.runtime.sources import stream
+from birdedge.runtime.sources import Frame, stream
 from birdedge.runtime.sources.stream import StreamSource
 from birdedge.runtime.sources.video import VideoSource
 
@@ -44,6 +44,16 @@ def recorded(kind: str, pictures: int, sound_seconds: float = 0.0, whole_every: 
     return content.getvalue()
 
 
+def frames_before(error: str, source: StreamSource) -> list[Frame]:
+    """All that a stream gives before it fails."""
+    seen = []
+    with pytest.raises(SourceError, match=error):
+        for frame in source:
+            seen.append(frame)  # noqa: PERF402 - those before the error are kept
+    source.close()
+    return seen
+
+
 def test_a_picture_that_freezes_while_its_sound_goes_on_is_noticed(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,12 +66,7 @@ def test_a_picture_that_freezes_while_its_sound_goes_on_is_noticed(
             caller.sendall(content[start : start + 20_000])
             time.sleep(0.1)
 
-    source = StreamSource(serve(play))
-    seen = []
-    with pytest.raises(SourceError, match="gave no picture for 1 s"):
-        for frame in source:
-            seen.append(frame)  # noqa: PERF402 - those before the error are kept
-    source.close()
+    seen = frames_before("gave no picture for 1 s", StreamSource(serve(play)))
 
     assert 10 < len(seen) <= 20
 
@@ -83,12 +88,7 @@ def test_a_camera_that_seldom_sends_a_whole_picture_is_waited_for(
     def play(caller: socket.socket) -> None:
         caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: video/mp2t\r\n\r\n" + content)
 
-    source = StreamSource(serve(play))
-    seen = []
-    with pytest.raises(SourceError, match="broke off: Input/output error"):
-        for frame in source:
-            seen.append(frame)  # noqa: PERF402 - those before the error are kept
-    source.close()
+    seen = frames_before("broke off: Input/output error", StreamSource(serve(play)))
 
     assert (len(seen) > 0) is (pictures > 200)
 
