@@ -8,12 +8,10 @@ has its number in it, so a delay begins when the camera began to send that frame
 the way counts.
 """
 
-import socketserver
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -29,54 +27,14 @@ from ..runtime.sightings.recorder import Recorder
 from ..runtime.sources import Frame, Lost
 from ..runtime.sources.cameras import watch_camera
 from ..runtime.watcher import Watcher
+from .camera import FPS, MjpegCamera
 from .field import seconds_of_inference
 from .footage import Footage, Pixels
 from .scenes import SCENES, guests, still
 
-_FPS = 10.0
 _BITS, _SIDE = 16, 24
 _ABOVE_THE_NUMBER = [(0.0, 0.0), (1.0, 0.0), (1.0, 0.95), (0.0, 0.95)]
 """Where birds are looked for: the number below changes with every frame."""
-
-
-class Camera:
-    """Sends footage, ten frames a second, from the beginning to whoever calls.
-
-    Attributes:
-        url: its address.
-        sent: when each frame began to be sent, by its number.
-    """
-
-    def __init__(self, footage: Footage) -> None:
-        # Drawing takes longer than a tenth of a second.
-        self._pictures = [
-            cv2.imencode(".jpg", _numbered(pixels, number)[..., ::-1])[1].tobytes()
-            for number, (_, pixels, _) in enumerate(footage.frames())
-        ]
-        self.sent: list[float] = []
-        camera = self
-
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                with suppress(OSError):
-                    self.request.recv(2**16)
-                    camera._play(self.request.sendall)
-
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/stream.mjpg"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def _play(self, send: Callable[[bytes], None]) -> None:
-        send(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
-        start = time.monotonic()
-        for number, jpeg in enumerate(self._pictures):
-            time.sleep(max(0.0, start + number / _FPS - time.monotonic()))
-            self.sent.append(time.monotonic())
-            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-            send(head.encode() + jpeg + b"\r\n")
 
 
 def main(
@@ -88,7 +46,13 @@ def main(
     classifier = load_classifier()
     coming = guests(data / "cub100" / "test", birds, birds, np.random.default_rng(seed))
     seconds = coming[-1].start + coming[-1].seconds + 8
-    camera = Camera(Footage(still(data, *SCENES[0]), coming, seconds, _FPS, seed=seed))
+    footage = Footage(still(data, *SCENES[0]), coming, seconds, FPS, seed=seed)
+    camera = MjpegCamera(
+        [
+            cv2.imencode(".jpg", _numbered(pixels, number)[..., ::-1])[1].tobytes()
+            for number, (_, pixels, _) in enumerate(footage.frames())
+        ]
+    )
     current = -1
     named, kept = [], []
 
