@@ -77,6 +77,12 @@ def main(
     for bundle, folder in zip(opened, bundles, strict=True):
         if _species(bundle.manifest.labels) != _species(info.labels):
             raise typer.BadParameter(f"{folder} knows other species than {checkpoint}")
+        for target in bundle.manifest.targets.values():
+            asked = target.accuracy.samples if target.accuracy is not None else 0
+            if asked != len(photos.test):
+                raise typer.BadParameter(
+                    f"{folder} was measured on {asked:,} photos, not on {len(photos.test):,}"
+                )
     picture = draw_golden_inputs(size)[:1]
     with ExitStack() as stack:
         runs: dict[tuple[int, str], Callable[[], object]] = {

@@ -211,9 +211,6 @@ def classify_command(
         raise typer.BadParameter("it is about what a --camera sees", param_hint=chosen[0])
     if len(chosen) > 1:
         raise typer.BadParameter(f"it cannot be had with {chosen[0]}", param_hint=chosen[1])
-    if camera is not None and not chosen and not camera.lower().startswith("dir:"):
-        # Typer would split it at the spaces in a polygon.
-        zones = [zone for zone in os.environ.get("BIRDEDGE_ZONES", "").split(";") if zone.strip()]
 
     numbers = {"--seconds": seconds, "--max-gb": max_gigabytes, "--max-days": max_days}
     for hint, number in numbers.items():
@@ -286,17 +283,22 @@ def _where_to_look(
         kind = kind_of(camera)
     except SourceError as error:
         raise typer.BadParameter(str(error), param_hint="--camera") from error
-    try:
-        if roi is not None:
+    if roi is not None:
+        try:
             return parse_region(roi), False, kind == "video"
-        polygons = [parse_zone(zone) for zone in zones]
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--zone" if zones else "--roi") from error
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--roi") from error
     # One picture in a folder is not a moment after another.
-    if kind == "dir" and polygons:
+    if kind == "dir" and zones:
         raise typer.BadParameter("pictures in a folder are named whole", param_hint="--zone")
     if whole_frame or kind == "dir":
         return None, False, kind == "video"
     from .motion import MotionDetector
 
+    # Typer would split it at the spaces in a polygon.
+    usual = [zone for zone in os.environ.get("BIRDEDGE_ZONES", "").split(";") if zone.strip()]
+    try:
+        polygons = [parse_zone(zone) for zone in zones or usual]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--zone") from error
     return MotionDetector(min_size / 100, polygons), True, kind == "video"

@@ -64,7 +64,7 @@ def test_a_bundle_of_what_was_pruned_from_it_and_kept_is_measured_too(
     assert all(0.3 < row["level"] < 0.7 for row in rows)
 
 
-def test_a_bundle_of_other_species_is_refused_before_anything_is_timed(
+def test_a_bundle_of_other_species_or_photos_is_refused_before_anything_is_timed(
     trained, tmp_path: Path
 ) -> None:
     compress(
@@ -84,4 +84,8 @@ def test_a_bundle_of_other_species_is_refused_before_anything_is_timed(
     told = r"bundle knows other species than .*other\.safetensors"
     with pytest.raises(typer.BadParameter, match=told):
         main(other, [tmp_path / "bundle"], tmp_path / "out")
+    manifest = tmp_path / "bundle" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"samples": 24', '"samples": 23'))
+    with pytest.raises(typer.BadParameter, match="bundle was measured on 23 photos, not on 24"):
+        main(trained.path, [tmp_path / "bundle"], tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The whole ResNet50, and the one that kept.sh pruned to a fifth, in all six targets: six minutes on two
+# The whole ResNet50, and the one that kept.sh pruned to a fifth, in all six targets: five minutes on two
 # cores, and nothing is trained. Run from the repository's root.
 set -e
 bundles=outputs/bundles

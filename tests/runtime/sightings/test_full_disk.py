@@ -115,26 +115,34 @@ def test_on_a_full_disk_old_pictures_make_room_for_new_sightings(
     assert "old pictures were deleted for new ones" in caplog.text
 
 
+def refuse_once(monkeypatch: pytest.MonkeyPatch, code: int) -> list[int]:
+    """Have SQLite refuse the next row, and no other; the code is in the list when it has."""
+    refused: list[int] = []
+    save = recorder.save
+
+    def refuse(*arguments: object) -> None:
+        if not refused:
+            refused.append(code)
+            error = sqlite3.OperationalError("refused")
+            error.sqlite_errorcode = code
+            raise error
+        save(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(recorder, "save", refuse)
+    return refused
+
+
 def test_on_a_disk_that_others_have_nearly_filled_no_picture_is_deleted_ahead_of_need(
     tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(space, "_ROOM_BYTES", 10**15)
     monkeypatch.setattr(recorder, "_PRUNE_SECONDS", 0.0)
     monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.05)
-    pruned, refused = [], []
-    prune, save = recorder.prune, recorder.save
+    pruned = []
+    prune = recorder.prune
     monkeypatch.setattr(recorder, "prune", lambda *given: pruned.append(given) or prune(*given))
-
-    def busy_once(*arguments: object) -> None:
-        if not refused:
-            refused.append(True)
-            busy = sqlite3.OperationalError("database is locked")
-            busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
-            raise busy
-        save(*arguments)  # type: ignore[arg-type]
-
     record(tmp_path, *(visit() for _ in range(10)))
-    monkeypatch.setattr(recorder, "save", busy_once)
+    refused = refuse_once(monkeypatch, sqlite3.SQLITE_BUSY)
     sightings = record(tmp_path, *(visit() for _ in range(10)))
 
     assert pruned and refused
@@ -201,18 +209,7 @@ def test_a_picture_whose_row_did_not_fit_is_not_lost_to_make_room(
     tmp_path: Path, visit: MakeVisit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk has space for a picture, but not for its row; then nothing may stay but that."""
-    refused = []
-
-    def full_once(*arguments: object) -> None:
-        if not refused:
-            refused.append(True)
-            full = sqlite3.OperationalError("database or disk is full")
-            full.sqlite_errorcode = sqlite3.SQLITE_FULL
-            raise full
-        save(*arguments)  # type: ignore[arg-type]
-
-    save = recorder.save
-    monkeypatch.setattr(recorder, "save", full_once)
+    refused = refuse_once(monkeypatch, sqlite3.SQLITE_FULL)
     monkeypatch.setattr(space, "_ROOM_BYTES", 10**15)
     (sighting,) = record(tmp_path, visit())
 
