@@ -1,27 +1,30 @@
 """`birdedge compress`; nothing heavy is imported until it runs."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from .console import in_one_line, say, show, tell_bundle
 from .options import (
     AsJson,
+    CalibrationMethod,
+    CalibrationPhotos,
     ChannelImportance,
     CheckpointFile,
     DataFolder,
     Latency,
     LatencyTarget,
     Macs,
+    MaxDrop,
+    MinAgreement,
+    Mirror,
     PruningScope,
     RoundTo,
     Steps,
-    in_one_line,
-    one_of,
+    ToWandb,
     pruning_goal,
     refuse,
-    say,
-    show,
     targets_of,
 )
 from .stages import beside
@@ -66,36 +69,10 @@ def compress_command(
             help="Train so long as if in INT8 before quantizing: for networks it costs much.",
         ),
     ] = 0,
-    calibration_photos: Annotated[
-        int, typer.Option(min=1, help="Training photos that INT8 ranges are measured on.")
-    ] = 256,
-    calibration: Annotated[
-        str,
-        typer.Option(
-            callback=one_of(CALIBRATION_METHODS, "method"),
-            help=f"Of {', '.join(CALIBRATION_METHODS)}; OpenVINO knows no entropy, TFLite minmax "
-            "alone.",
-        ),
-    ] = CALIBRATION_METHODS[0],
-    max_drop: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=100,
-            help="Points of validation top-1 that a target may lose; layers of INT8 targets go "
-            "back to float to keep to it, and what does not is left out.",
-        ),
-    ] = 0.5,
-    min_agreement: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=100,
-            metavar="PERCENT",
-            help="Photos to which an INT8 target has to give the network's own first answer; "
-            "likewise.",
-        ),
-    ] = 97,
+    calibration_photos: CalibrationPhotos = 256,
+    calibration: CalibrationMethod = CALIBRATION_METHODS[0],
+    max_drop: MaxDrop = 0.5,
+    min_agreement: MinAgreement = 97,
     twin: Annotated[
         Path | None,
         typer.Option(
@@ -104,14 +81,7 @@ def compress_command(
             "out, to be judged by.",
         ),
     ] = None,
-    mirror: Annotated[
-        bool,
-        typer.Option(
-            "--mirror",
-            help="Average the answers to each picture and to its mirror image: more often right, "
-            "for twice the computation.",
-        ),
-    ] = False,
+    mirror: Mirror = False,
     data: DataFolder = None,
     work: Annotated[
         Path | None,
@@ -121,10 +91,7 @@ def compress_command(
         ),
     ] = None,
     json: AsJson = False,
-    wandb: Annotated[
-        Literal["disabled", "offline", "online"],
-        typer.Option(help="Record all figures as a run of W&B; offline keeps it in ./wandb."),
-    ] = "disabled",
+    wandb: ToWandb = "disabled",
     force: Annotated[bool, typer.Option("--force", help="Replace an older bundle.")] = False,
 ) -> None:
     """Make a bundle for small computers from a checkpoint.
@@ -156,7 +123,7 @@ def compress_command(
         )
     with in_one_line(saved=work or beside(out)):
         from .compress import compress as run
-        from .report import as_json, log_to_wandb, stages_table, targets_table
+        from .report import stages_table
         from .shrink import Shrinking
         from .tolerance import Tolerance
 
@@ -180,12 +147,7 @@ def compress_command(
         )
     if done.stages:
         show(stages_table(done.stages))
-    show(targets_table(done.manifest.id, done.figures))
-    typer.echo(as_json(done) if json else done.folder)
-    if wandb != "disabled":
-        log_to_wandb(done, wandb)
-    if done.refused:
-        raise typer.Exit(1)
+    tell_bundle("compress", done, json, wandb)
 
 
 _OF_PRUNING = ("importance", "scope", "steps", "round_to")

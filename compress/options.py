@@ -1,15 +1,12 @@
-"""What the commands of compression have in common: their options, and how they say things."""
+"""The options that the commands of compression have in common."""
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..runtime.extras import needs_extra
-from ..runtime.stopping import ended_like_interrupted
-from .targets import TARGETS, Importance, Scope
+from .targets import CALIBRATION_METHODS, TARGETS, Importance, Scope, WandbMode
 
 if TYPE_CHECKING:
     from .latency import Deadline
@@ -85,11 +82,48 @@ RoundTo = Annotated[
 ]
 
 
+CalibrationPhotos = Annotated[
+    int, typer.Option(min=1, help="Training photos that INT8 ranges are measured on.")
+]
+CalibrationMethod = Annotated[
+    str,
+    typer.Option(
+        callback=one_of(CALIBRATION_METHODS, "method"),
+        help=f"Of {', '.join(CALIBRATION_METHODS)}; OpenVINO knows no entropy, TFLite minmax "
+        "alone.",
+    ),
+]
+MaxDrop = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=100,
+        help="Points of validation top-1 that a target may lose; layers of INT8 targets go "
+        "back to float to keep to it, and what does not is left out.",
+    ),
+]
+MinAgreement = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=100,
+        metavar="PERCENT",
+        help="Photos to which an INT8 target has to give the network's own first answer; likewise.",
+    ),
+]
+Mirror = Annotated[
+    bool,
+    typer.Option(
+        "--mirror",
+        help="Average the answers to each picture and to its mirror image: more often right, "
+        "for twice the computation.",
+    ),
+]
+ToWandb = Annotated[
+    WandbMode,
+    typer.Option(help="Record all figures as a run of W&B; offline keeps it in ./wandb."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print all figures as one JSON object.")]
-
-
-_EPOCH, _STAGE = "last.ckpt", "*/result.json"
-"""What an epoch and what a stage leaves behind."""
 
 
 def refuse(context: typer.Context, names: Collection[str], why: str) -> None:
@@ -115,39 +149,3 @@ def pruning_goal(
 
     pruning = Pruning(1.0 if macs is None else macs, importance, scope, steps, round_to)
     return pruning, None if latency is None else Deadline(latency, on)
-
-
-@contextmanager
-def in_one_line(saved: Path | None) -> Iterator[None]:
-    """What may train says what is wrong in one line, as `birdedge train` does.
-
-    Args:
-        saved: where the same command finds what it goes on from.
-    """
-    with needs_extra("compress"):
-        from ..train.reporting import hush_lightning, one_line_errors
-    hush_lightning()
-    try:
-        with ended_like_interrupted(), one_line_errors(), needs_extra("compress"):
-            yield
-    except KeyboardInterrupt:
-        left = (_EPOCH, f"*/{_EPOCH}", _STAGE)
-        if saved is not None and any(any(saved.glob(name)) for name in left):
-            say("stopped; the same command goes on from here")
-        raise
-    except SystemExit:
-        if saved is not None and any(saved.glob(_STAGE)):
-            say(f"the stages that were done are kept in {saved}")
-        raise
-
-
-def say(line: str) -> None:
-    """Tell what goes on, on stderr."""
-    typer.echo(line, err=True)
-
-
-def show(table: object) -> None:
-    """Draw a table, on stderr."""
-    from rich.console import Console
-
-    Console(stderr=True).print(table)

@@ -4,7 +4,6 @@ import hashlib
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,14 @@ from ..runtime.backends import default_threads, load_backend
 from ..runtime.bundle import ModelBundle, describe_file, write_manifest
 from ..runtime.errors import BundleError
 from ..runtime.golden import draw_golden_inputs, model_input, self_test, write_golden
-from ..runtime.manifest import Manifest, OpenSet
+from ..runtime.manifest import Manifest
 from ..runtime.preprocess import Preprocess
-from ..train.checkpoint import CheckpointInfo
-from .card import CARD, TargetFigures, write_card
+from .accept import Accepted
+from .card import CARD, write_card
 from .confidence import UNKNOWN_THRESHOLD
+from .features import classifier_weights
 from .make import Made
+from .model import Model
 from .targets import TARGETS
 
 _CUB = "CUB-200-2011 allows research and non-commercial use; so do these weights."
@@ -37,77 +38,59 @@ _FOLDERS = re.compile(r"(?<![\w.:/~-])/(?:[^/\s'\"]+/)+")
 _OTHER_LICENSE = "These weights may be used as the photos they were trained on allow."
 
 
-@dataclass(frozen=True)
-class Contents:
-    """All that goes into a bundle besides the targets.
-
-    Attributes:
-        info: the checkpoint's description.
-        weights: the checkpoint's weights, which name the bundle.
-        classifier: weights ``[classes, channels]`` of the last layer, where targets give features.
-        data: name of the data set.
-        temperature: as fitted.
-        open_set: likewise.
-        compression: how it was compressed, for the record.
-    """
-
-    info: CheckpointInfo
-    weights: Mapping[str, Tensor]
-    classifier: Tensor | None
-    data: str
-    temperature: float
-    open_set: OpenSet | None
-    compression: dict[str, Any]
-
-
-def package(
-    folder: Path, made: Mapping[str, Made], figures: Mapping[str, TargetFigures], about: Contents
-) -> Manifest:
+def package(folder: Path, model: Model, accepted: Accepted, record: Mapping[str, Any]) -> Manifest:
     """Fill an empty folder with a bundle and run its self-test.
+
+    Args:
+        folder: an existing one.
+        model: the network, whose weights name the bundle.
+        accepted: its targets.
+        record: how it was compressed; see `compression_record`.
 
     Raises:
         BundleError: a target fails its own self-test.
         BackendError: an engine cannot run a target.
     """
-    preprocess = about.info.preprocess
+    info, preprocess = model.info, model.info.preprocess
     inputs = draw_golden_inputs(preprocess.input_size)
-    golden = {name: _golden_logits(item, inputs, preprocess) for name, item in made.items()}
+    golden = {
+        name: _golden_logits(item, inputs, preprocess) for name, item in accepted.made.items()
+    }
     targets = {}
-    for name, item in made.items():
+    for name, item in accepted.made.items():
         for file in item.files:
             shutil.copyfile(file, folder / file.name)
         targets[name] = item.target.model_copy(
             update={
                 "golden_tolerance": TARGETS[name].tolerance * float(np.ptp(golden[name])),
-                "accuracy": figures[name].reported.accuracy,
+                "accuracy": accepted.figures[name].reported.accuracy,
             }
         )
-    architecture = about.info.architecture + ("-mirrored" if about.compression["mirrored"] else "")
+    data = model.photos.name
+    architecture = info.architecture + ("-mirrored" if model.mirrored else "")
+    classifier = None
+    if any(target.features for target in targets.values()):
+        classifier = write_classifier(folder, classifier_weights(model.network).numpy())
     manifest = Manifest(
-        id=bundle_id(architecture, about.data, about.weights),
+        id=bundle_id(architecture, data, model.weights),
         created=datetime.now(UTC).replace(microsecond=0),
-        labels=about.info.labels,
+        labels=info.labels,
         preprocess=preprocess,
         targets=targets,
-        temperature=about.temperature,
+        temperature=accepted.temperature,
         unknown_threshold=UNKNOWN_THRESHOLD,
-        open_set=about.open_set,
+        open_set=accepted.open_set,
         golden=describe_file(write_golden(folder, inputs, golden)),
-        classifier=(
-            describe_file(write_classifier(folder, about.classifier.numpy()))
-            if about.classifier is not None
-            else None
-        ),
-        license=LICENSES.get(about.data, _OTHER_LICENSE),
+        classifier=None if classifier is None else describe_file(classifier),
+        license=LICENSES.get(data, _OTHER_LICENSE),
         provenance={
-            **without_folders(about.info.provenance.model_dump(mode="json")),
-            "compression": without_folders(about.compression),
+            **without_folders(info.provenance.model_dump(mode="json")),
+            "compression": without_folders(record),
         },
     )
     card = folder / CARD
-    card.write_text(
-        write_card(manifest, about.info.architecture, about.data, figures), encoding="utf-8"
-    )
+    figures = {name: accepted.figures[name] for name in accepted.made}
+    card.write_text(write_card(manifest, info.architecture, data, figures), encoding="utf-8")
     manifest = manifest.model_copy(update={"documents": (describe_file(card),)})
     write_manifest(folder, manifest)
     _test_itself(folder)

@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from ..train.provenance import data_digest
 from ..train.settings import Data
 
 _BATCH = 32
+
+_ENOUGH = 500
+"""So many photos tell a target's agreement to a point or so."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,40 @@ def _check_classes(info: CheckpointInfo, classes: tuple[str, ...], root: Path) -
         raise CheckpointError(
             f"the checkpoint knows {renamed[0]!r} where {root} has {renamed[1]!r}; "
             "give the data it was trained on with --data"
+        )
+
+
+def check_held_out(photos: Photos) -> None:
+    """See that there are photos by which validation can decide.
+
+    Raises:
+        CheckpointError: there are none.
+    """
+    if not photos.val:
+        raise CheckpointError(
+            "this network learned from all photos, so none are left to judge it by or to fit the "
+            "temperature on; train a twin with photos held out (data.val_fraction=0.1) and give it "
+            "to `birdedge compress` with --twin"
+        )
+
+
+def say_of_photos(photos: Photos, judged: Photos, say: Callable[[str], None]) -> None:
+    """Warn of what makes figures worth less than they seem.
+
+    Args:
+        photos: whose test photos report.
+        judged: whose validation photos decide.
+        say: told what is wrong, a line at a time.
+    """
+    if not (photos.as_trained and judged.as_trained):
+        say(
+            f"warning: {photos.root} is not as it was in training, so photos that were trained "
+            "on may be among the validation photos and flatter their figures"
+        )
+    if (count := len(judged.val) + len(photos.test)) < _ENOUGH:
+        say(
+            f"warning: {count} photos to verify targets on; their figures are rough with fewer "
+            f"than {_ENOUGH}"
         )
 
 

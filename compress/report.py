@@ -1,19 +1,16 @@
 """The figures of a compression: for people as tables, for programs as JSON."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any
 
 from rich.table import Table
 
 from ..runtime.errors import BirdedgeError
 from .card import HEADINGS, TargetFigures, row
 from .shrink import StageFigures
-
-if TYPE_CHECKING:
-    from .compress import Compressed
+from .targets import WandbMode
 
 STAGE_HEADINGS = ("stage", "MB", "MMAC", "parameters", "val", "agreement")
 
@@ -41,44 +38,52 @@ def targets_table(title: str, figures: Mapping[str, TargetFigures]) -> Table:
     return _table(title, HEADINGS, [row(name, item) for name, item in figures.items()])
 
 
-def as_json(done: "Compressed") -> str:
-    """All figures of a compression as one line of JSON."""
-    return json.dumps(
-        {
-            "bundle": str(done.folder),
-            "id": done.manifest.id,
-            "stages": {name: asdict(item) for name, item in done.stages.items()},
-            "targets": {name: target_record(item) for name, item in done.figures.items()},
-            "refused": done.refused,
-        }
-    )
+def stages_record(figures: Mapping[str, StageFigures]) -> dict[str, Any]:
+    """What stages did to a network, as JSON."""
+    return {name: asdict(item) for name, item in figures.items()}
 
 
-def log_to_wandb(done: "Compressed", mode: Literal["offline", "online"]) -> None:
-    """Record all figures of a compression as a run of W&B.
+def targets_record(figures: Mapping[str, TargetFigures]) -> dict[str, Any]:
+    """What targets can do, as JSON."""
+    return {name: target_record(item) for name, item in figures.items()}
+
+
+def log_to_wandb(
+    job: str,
+    name: str,
+    figures: Mapping[str, Any],
+    mode: WandbMode,
+    config: Mapping[str, Any] | None = None,
+) -> None:
+    """Record figures as a run of W&B.
 
     Args:
-        done: what was made.
-        mode: ``offline`` keeps the run in ``./wandb``, ``online`` needs a key.
+        job: the command, such as ``compress``.
+        name: what it made.
+        figures: the run's summary, as JSON.
+        mode: ``disabled`` records nothing, ``offline`` keeps the run in ``./wandb``, ``online``
+            needs a key.
+        config: how it was made, as JSON.
 
     Raises:
         BirdedgeError: W&B does not take them.
     """
+    if mode == "disabled":
+        return
     import wandb
 
-    record = json.loads(as_json(done))
     try:
         with wandb.init(
             project="birdedge",
-            job_type="compress",
-            name=done.manifest.id,
+            job_type=job,
+            name=name,
             mode=mode,
             # Of its own accord it would stay where an earlier run of this process was.
             dir=Path.cwd(),
-            config=done.manifest.provenance["compression"],
+            config=dict(config or {}),
             settings=wandb.Settings(silent=True),
         ) as run:
-            run.summary.update({"stages": record["stages"], "targets": record["targets"]})
+            run.summary.update(dict(figures))
     except wandb.Error as error:
         raise BirdedgeError(f"W&B did not take the figures: {error}") from error
 

@@ -1,7 +1,5 @@
 """`birdedge prune` and `recover`; nothing heavy is imported until one of them runs."""
 
-import json as as_text
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +7,7 @@ import typer
 
 from ..runtime.errors import BirdedgeError
 from ..runtime.extras import needs_extra
+from .console import in_one_line, say, tell_stages
 from .options import (
     AsJson,
     ChannelImportance,
@@ -20,11 +19,9 @@ from .options import (
     PruningScope,
     RoundTo,
     Steps,
-    in_one_line,
+    ToWandb,
     pruning_goal,
     refuse,
-    say,
-    show,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +45,7 @@ def prune_command(
     round_to: RoundTo = 8,
     data: DataFolder = None,
     json: AsJson = False,
+    wandb: ToWandb = "disabled",
 ) -> None:
     """Take the least important channels out of a trained network.
 
@@ -64,7 +62,7 @@ def prune_command(
     pruning, deadline = pruning_goal(macs, latency, on, importance, scope, steps, round_to)
     prune_checkpoint(checkpoint, out, pruning, deadline, data=data, say=say)
     stages = _measured({"as trained": checkpoint, "pruned": out}, data)
-    typer.echo(_as_json(out, stages) if json else out)
+    tell_stages("prune", out, stages, json, wandb, checkpoint=str(out))
 
 
 @recover.command()
@@ -83,6 +81,7 @@ def recover_command(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the run.")],
     data: DataFolder = None,
     json: AsJson = False,
+    wandb: ToWandb = "disabled",
 ) -> None:
     """Train a pruned network to answer as its parent does.
 
@@ -95,23 +94,16 @@ def recover_command(
     for name, value in sorted(trained.metrics.items()):
         say(f"{name:>18}  {value:.4f}")
     stages = _measured({"parent": parent, "pruned": pruned, "recovered": trained.checkpoint}, data)
-    typer.echo(_as_json(trained.checkpoint, stages) if json else trained.checkpoint)
+    made = trained.checkpoint
+    tell_stages("recover", made, stages, json, wandb, checkpoint=str(made))
 
 
 def _measured(checkpoints: dict[str, Path], data: Path | None) -> dict[str, "StageFigures"]:
-    """Figures of networks as a table; none where there are no photos, for the files are there."""
-    from .report import stages_table
+    """Figures of networks; none where there are no photos, for the files are there."""
     from .shrink import measure
 
     try:
-        stages = measure(checkpoints, data)
+        return measure(checkpoints, data)
     except BirdedgeError as error:
         say(f"not measured: {error}")
         return {}
-    show(stages_table(stages))
-    return stages
-
-
-def _as_json(checkpoint: Path, stages: dict[str, "StageFigures"]) -> str:
-    figures = {name: asdict(item) for name, item in stages.items()}
-    return as_text.dumps({"checkpoint": str(checkpoint), "stages": figures})

@@ -35,16 +35,13 @@ def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]
     Raises:
         BirdedgeError: the folder cannot be written, or holds something else.
     """
-    wanted = json.loads(json.dumps(inputs))
-    if _read(folder / _INPUTS) == wanted:
-        done = _read(folder / _RESULT)
-        if done is not None and done.get("files") == _sizes(folder):
-            result: dict[str, Any] = done["result"]
-            return result
+    wanted = _round_trip(inputs)
+    if is_made_from(folder, inputs) and (done := read_result(folder)) is not None:
+        return done
     partial = folder.with_name(folder.name + ".partial")
     for place in (folder, partial):
         if _is_of_others(place):
-            raise BirdedgeError(f"{place} is none of birdedge's; choose another --work")
+            raise BirdedgeError(f"{place} is none of birdedge's; choose another folder")
     try:
         if _read(partial / _INPUTS) != wanted:
             _remove(partial)
@@ -64,9 +61,38 @@ def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]
     return result
 
 
+def is_made_from(folder: Path, inputs: Mapping[str, Any]) -> bool:
+    """Whether a folder is that of a stage with these inputs, whole or not."""
+    return read_inputs(folder) == _round_trip(inputs)
+
+
+def read_inputs(folder: Path) -> dict[str, Any] | None:
+    """What a stage's folder was made from; None if it is no such folder."""
+    return _read(folder / _INPUTS)
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """What a stage's `make` returned; None if the folder is not whole, as it was left."""
+    done = _read(folder / _RESULT)
+    if done is None or done.get("files") != _sizes(folder):
+        return None
+    result: dict[str, Any] = done["result"]
+    return result
+
+
 def beside(out: Path) -> Path:
     """Where stages wait for the folder they belong to."""
     return Path(f"{out.resolve()}.work")  # "." has no name of its own
+
+
+def check_apart(work: Path, out: Path) -> None:
+    """See that stages are not to be kept in the folder that they are for.
+
+    Raises:
+        BirdedgeError: they are.
+    """
+    if work.resolve().is_relative_to(out.resolve()):
+        raise BirdedgeError(f"{work} lies in the bundle's own folder; choose another --work")
 
 
 def remove_stages(work: Path, but: Collection[str] = ()) -> None:
@@ -81,6 +107,12 @@ def remove_stages(work: Path, but: Collection[str] = ()) -> None:
             _remove(inputs.parent)
     with suppress(OSError):
         work.rmdir()
+
+
+def _round_trip(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """As they come back from a file: tuples are lists."""
+    back: dict[str, Any] = json.loads(json.dumps(inputs))
+    return back
 
 
 def _is_of_others(folder: Path) -> bool:

@@ -40,6 +40,26 @@ TARGETS = {
 }
 
 
+def float_target(name: str) -> str:
+    """The target that one is quantized from; itself, if it is not quantized."""
+    (start,) = _of_exporter(name, quantized=False)
+    return start
+
+
+def int8_target(name: str) -> str | None:
+    """The target that a float one is quantized to; None if there is none."""
+    return next(iter(_of_exporter(name, quantized=True)), None)
+
+
+def _of_exporter(name: str, quantized: bool) -> list[str]:
+    exporter = TARGETS[name].exporter
+    return [
+        other
+        for other, recipe in TARGETS.items()
+        if recipe.exporter == exporter and recipe.quantized == quantized
+    ]
+
+
 @dataclass(frozen=True)
 class Calibration:
     """How the ranges of INT8 activations are found.
@@ -59,3 +79,4 @@ CALIBRATION_METHODS = ("minmax", "entropy", "percentile")
 
 Importance = Literal["magnitude", "taylor", "lamp"]
 Scope = Literal["local", "global"]
+WandbMode = Literal["disabled", "offline", "online"]

@@ -116,7 +116,7 @@ def test_a_compression_that_fails_keeps_its_stages_and_no_bundle(trained, tmp_pa
 
     assert not out.exists()
     kept = {path.name for path in (tmp_path / "bundle.work").iterdir()}
-    assert {"pruned", "recovered", "measured", "exported-onnx"} <= kept
+    assert {"pruned", "recovered", "measured", "onnx-fp32"} <= kept
 
 
 def test_compress_trains_for_int8_where_it_is_asked_to(trained, tmp_path: Path) -> None:
