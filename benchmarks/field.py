@@ -2,6 +2,7 @@
 
 python -m birdedge.benchmarks.field cost
 python -m birdedge.benchmarks.field visits ../shared/data
+python -m birdedge.benchmarks.field perch ../shared/data
 python -m birdedge.benchmarks.field empty ../shared/data
 python -m birdedge.benchmarks.field soak ../shared/data
 """
@@ -23,11 +24,12 @@ from ..runtime.classifier import Classifier
 from ..runtime.default import DEFAULT_MODEL
 from ..runtime.load import load_classifier
 from ..runtime.motion import MotionDetector
+from ..runtime.regions import WHOLE_FRAME, FindRegions, FixedRegion, MovingPart
 from ..runtime.sources import Frame
 from ..runtime.visits import Visit
 from ..runtime.watcher import Watcher
 from .footage import Bird, Footage
-from .scenes import SCENES, guests, still
+from .scenes import SCENES, guests, perched, still
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
@@ -36,6 +38,8 @@ _START = datetime(2026, 5, 1, tzinfo=UTC)
 _WEATHERS: tuple[dict[str, float], ...] = ({}, {"wind": 3.0, "rain": 40})
 
 Data = Annotated[Path, typer.Argument(help="The folder with cub100/ and scenes/.")]
+Split = Annotated[str, typer.Option(help="Whose photos: test to report, train to tune.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Tell of each bird.")]
 
 
 @app.command()
@@ -73,14 +77,12 @@ def visits(
     birds: Annotated[int, typer.Option(min=4, help="Visits, in two scenes and two weathers.")] = 64,
     species: Annotated[int, typer.Option(min=2, help="In each of these four parts.")] = 16,
     fps: Annotated[float, typer.Option(min=1)] = 5.0,
-    split: Annotated[
-        str, typer.Option(help="Whose photos: test to report, train to tune.")
-    ] = "test",
+    split: Split = "test",
     model: Annotated[Path, typer.Option(help="A bundle's folder.")] = DEFAULT_MODEL,
     longest: Annotated[float, typer.Option(min=4, help="Seconds that a bird stays.")] = 12.0,
     clouds: Annotated[bool, typer.Option("--clouds", help="Light that comes and goes.")] = False,
     seed: int = 0,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Tell of each bird.")] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Visits found and named in composed footage, and how soon they are named."""
     classifier = load_classifier(model)
@@ -100,7 +102,7 @@ def visits(
             seed=seed,
             **weather,  # type: ignore[arg-type]
         )
-        score = _watch(classifier, footage, verbose=verbose)
+        score = _watch(classifier, footage, MotionDetector(), verbose=verbose)
         print(f"{scene[0]}{', wind and rain' if weather else ''}: {score}")
         total = total + score
     print(f"in all: {total}")
@@ -109,6 +111,38 @@ def visits(
         f"wanted: recall 95%, precision 95%, species right 90%, at most 1.1 sightings a visit; "
         f"p95 at most {1000 * wanted:.0f} ms (two inferences and 200 ms)"
     )
+
+
+@app.command()
+def perch(
+    data: Data,
+    birds: Annotated[int, typer.Option(min=4, help="Visits, in two scenes and two weathers.")] = 64,
+    fps: Annotated[float, typer.Option(min=1)] = 5.0,
+    split: Split = "test",
+    whole_frame: Annotated[
+        bool, typer.Option("--whole-frame", help="Birds that fill the picture.")
+    ] = False,
+    seed: int = 0,
+    verbose: Verbose = False,
+) -> None:
+    """Visits to one place close to the camera: `--roi`, or `--whole-frame`."""
+    classifier = load_classifier()
+    at, size = ((0.5, 0.5), 0.95) if whole_frame else ((0.7, 0.55), 0.5)
+    part = WHOLE_FRAME if whole_frame else FixedRegion(0.54, 0.27, 0.32, 0.56)
+    total = _Score()
+    rng = np.random.default_rng(seed)
+    parts = [(scene, weather) for scene in SCENES for weather in _WEATHERS]
+    for scene, weather in parts:
+        count = birds // len(parts)
+        coming = perched(data / "cub100" / split, count, count, rng, at, size)
+        seconds = coming[-1].start + coming[-1].seconds + 6
+        footage = Footage(still(data, *scene), coming, seconds, fps, seed=seed, **weather)  # type: ignore[arg-type]
+        within = [] if whole_frame else [part.corners]
+        find = MovingPart(part, MotionDetector(zones=within))
+        score = _watch(classifier, footage, find, verbose=verbose)
+        print(f"{scene[0]}{', wind and rain' if weather else ''}: {score}")
+        total = total + score
+    print(f"in all: {total}")
 
 
 def _clouds(seconds: float, rng: np.random.Generator) -> list[tuple[float, float]]:
@@ -222,7 +256,7 @@ class _Score:
         )
 
 
-def _watch(classifier: Classifier, footage: Footage, *, verbose: bool) -> _Score:
+def _watch(classifier: Classifier, footage: Footage, find: FindRegions, *, verbose: bool) -> _Score:
     """Watch footage at leisure, and compare."""
     names = {label.dataset_class: label.name for label in classifier.bundle.manifest.labels}
     taken = 0.0
@@ -235,7 +269,8 @@ def _watch(classifier: Classifier, footage: Footage, *, verbose: bool) -> _Score
 
     ended: list[Visit] = []
     latencies = []
-    for visit in Watcher(lambda _: classifier, MotionDetector()).visits(frames()):
+    watcher = Watcher(lambda _: classifier, find, one_place=isinstance(find, MovingPart))
+    for visit in watcher.visits(frames()):
         if visit.ended:
             ended.append(visit)
         else:

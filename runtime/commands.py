@@ -91,7 +91,11 @@ def classify_command(
         ),
     ] = None,
     whole_frame: Annotated[
-        bool, typer.Option("--whole-frame", help="Name all of every frame, not what moves in it.")
+        bool,
+        typer.Option(
+            "--whole-frame",
+            help="While something moves, name all of the frame: for a bird that fills it.",
+        ),
     ] = False,
     zones: Annotated[
         list[str] | None,
@@ -118,9 +122,18 @@ def classify_command(
         typer.Option(
             "--roi",
             metavar="X,Y,W,H",
-            help="Name this part of every frame, moving or not; from 0 to 1.",
+            help="While something moves in this part of the frame, name all of the part: for a "
+            "perch close to the camera; left, top, width, height from 0 to 1. [env var: "
+            "BIRDEDGE_ROI]",
         ),
     ] = None,
+    every_frame: Annotated[
+        bool,
+        typer.Option(
+            "--every-frame",
+            help="Name every frame, or the --roi of it, by itself, moving or not; nothing is kept.",
+        ),
+    ] = False,
     frames: Annotated[
         int | None, typer.Option("--frames", min=1, help="Stop after so many pictures or frames.")
     ] = None,
@@ -207,6 +220,10 @@ def classify_command(
         raise typer.BadParameter("--camera takes the place of SOURCE", param_hint="--camera")
     ways = {"--whole-frame": whole_frame, "--zone": bool(zones), "--roi": roi is not None}
     chosen = [way for way, taken in ways.items() if taken]
+    if every_frame and zones:
+        raise typer.BadParameter("it cannot be had with --zone", param_hint="--every-frame")
+    if every_frame and not chosen:
+        chosen = ["--every-frame"]
     if chosen and camera is None:
         raise typer.BadParameter("it is about what a --camera sees", param_hint=chosen[0])
     if len(chosen) > 1:
@@ -218,7 +235,7 @@ def classify_command(
             raise typer.BadParameter("it is no number", param_hint=hint)
 
     find_regions, follow, recording = _where_to_look(
-        camera, whole_frame, zones or [], roi, min_size
+        camera, "0,0,1,1" if whole_frame else roi, zones or [], min_size, every_frame
     )
     # What the environment says is for cameras, and no mistake where there is none.
     of_visits = {
@@ -232,7 +249,7 @@ def classify_command(
     if given and not follow:
         told = "it is about visits to a --camera"
         if camera is not None:
-            way = chosen[0] if chosen else "dir:FOLDER"
+            way = "--every-frame" if every_frame else "dir:FOLDER"
             told = f"with {way}, each picture is named, and no visits are told apart"
         raise typer.BadParameter(told, param_hint=given[0])
     if "--store" in given and no_store:
@@ -268,7 +285,7 @@ def classify_command(
 
 
 def _where_to_look(
-    camera: str | None, whole_frame: bool, zones: list[str], roi: str | None, min_size: float
+    camera: str | None, roi: str | None, zones: list[str], min_size: float, every_frame: bool
 ) -> "tuple[FindRegions | None, bool, bool]":
     """What finds regions in a camera's frames, all of each if none; whether they are birds that
     are to be followed; and whether it is a recording.
@@ -276,29 +293,36 @@ def _where_to_look(
     if camera is None:
         return None, False, False
     from .errors import SourceError
-    from .regions import parse_region, parse_zone
+    from .regions import WHOLE_FRAME, MovingPart, parse_region, parse_zone
     from .sources.cameras import kind_of
 
     try:
         kind = kind_of(camera)
     except SourceError as error:
         raise typer.BadParameter(str(error), param_hint="--camera") from error
-    if roi is not None:
-        try:
-            return parse_region(roi), False, kind == "video"
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--roi") from error
     # One picture in a folder is not a moment after another.
     if kind == "dir" and zones:
         raise typer.BadParameter("pictures in a folder are named whole", param_hint="--zone")
-    if whole_frame or kind == "dir":
-        return None, False, kind == "video"
-    from .motion import MotionDetector
-
-    # Typer would split it at the spaces in a polygon.
-    usual = [zone for zone in os.environ.get("BIRDEDGE_ZONES", "").split(";") if zone.strip()]
+    if roi is None and not zones and kind != "dir":
+        # Not by Typer, which would split zones at the spaces in a polygon.
+        roi = os.environ.get("BIRDEDGE_ROI") or None
+        usual = os.environ.get("BIRDEDGE_ZONES", "").split(";")
+        zones = [zone for zone in usual if zone.strip()]
+        if roi and zones:
+            raise typer.BadParameter("cannot be had with BIRDEDGE_ROI", param_hint="BIRDEDGE_ZONES")
     try:
-        polygons = [parse_zone(zone) for zone in zones or usual]
+        part = None if roi is None else parse_region(roi)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--roi") from error
+    if every_frame or kind == "dir":
+        return part, False, kind == "video"
+    try:
+        polygons = [parse_zone(zone) for zone in zones]
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--zone") from error
-    return MotionDetector(min_size / 100, polygons), True, kind == "video"
+    from .motion import MotionDetector
+
+    if part is None:
+        return MotionDetector(min_size / 100, polygons), True, kind == "video"
+    within = [] if part == WHOLE_FRAME else [part.corners]
+    return MovingPart(part, MotionDetector(min_size / 100, within)), True, kind == "video"

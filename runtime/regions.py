@@ -1,7 +1,7 @@
 """Parts of a camera's frames, and the pictures that they are to be named by."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -15,12 +15,17 @@ Polygon = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Region:
-    """A part of a frame, in whole pixels of it; right and bottom are outside."""
+    """A part of a frame, in whole pixels of it; right and bottom are outside.
+
+    Attributes:
+        filled: how much of it moves, from 0 to 1, where it was not drawn around what moves.
+    """
 
     left: int
     top: int
     right: int
     bottom: int
+    filled: float = field(default=1.0, compare=False)
 
     def crop(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The part of a picture ``[H, W, 3]``, not copied."""
@@ -40,6 +45,12 @@ class FixedRegion:
     width: float
     height: float
 
+    @property
+    def corners(self) -> Polygon:
+        """The same as a zone."""
+        right, bottom = self.left + self.width, self.top + self.height
+        return (self.left, self.top), (right, self.top), (right, bottom), (self.left, bottom)
+
     def __call__(self, frame: Frame) -> list[Region]:
         """The region in a frame's own pixels, at least one of them."""
         height, width = frame.pixels.shape[:2]
@@ -47,6 +58,28 @@ class FixedRegion:
         right = max(round((self.left + self.width) * width), left + 1)
         bottom = max(round((self.top + self.height) * height), top + 1)
         return [Region(left, top, right, bottom)]
+
+
+@dataclass(frozen=True)
+class MovingPart:
+    """The same part of every frame in which something moves: where a bird sits close to the camera.
+
+    Attributes:
+        part: of the frame, all of it for a bird that fills the picture.
+        moves: says where something moves in it.
+    """
+
+    part: FixedRegion
+    moves: FindRegions
+
+    def __call__(self, frame: Frame) -> list[Region]:
+        """The part, or none while nothing moves."""
+        (part,) = self.part(frame)
+        filled = max((_share(part, moving) for moving in self.moves(frame)), default=None)
+        return [] if filled is None else [replace(part, filled=filled)]
+
+
+WHOLE_FRAME = FixedRegion(0, 0, 1, 1)
 
 
 def pictures_of(frames: Iterable[Frame], find: FindRegions) -> Iterator[Picture]:
@@ -79,6 +112,14 @@ def parse_region(text: str) -> FixedRegion:
     if not (width > 0 and height > 0 and left + width <= 1 and top + height <= 1):
         raise ValueError(f"{text!r} does not lie within the frame, which is 0,0,1,1")
     return FixedRegion(left, top, width, height)
+
+
+def _share(part: Region, moving: Region) -> float:
+    """Of a part, what is also of another one."""
+    across = min(part.right, moving.right) - max(part.left, moving.left)
+    down = min(part.bottom, moving.bottom) - max(part.top, moving.top)
+    size = (part.right - part.left) * (part.bottom - part.top)
+    return max(across, 0) * max(down, 0) / size
 
 
 def _shares(text: str, count: int) -> list[float]:

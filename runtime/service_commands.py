@@ -74,8 +74,13 @@ def _names_of_settings() -> list[str]:
         for command in (classify, sync)
         for parameter in typer.main.get_command(command).params
     ]
-    # Those two have no option that names them to Typer.
-    return ["BIRDEDGE_CAMERA", "BIRDEDGE_ZONES", *(str(each.envvar) for each in parameters)]
+    # Those have no option that names them to Typer.
+    return [
+        "BIRDEDGE_CAMERA",
+        "BIRDEDGE_ROI",
+        "BIRDEDGE_ZONES",
+        *(str(each.envvar) for each in parameters),
+    ]
 
 
 @service.command()

@@ -55,7 +55,7 @@ class View:
         )
 
     def quality(self) -> float:
-        """How much its vote counts: sharpness times size.
+        """How much its vote counts: sharpness times size, times how much of it the bird fills.
 
         Sharpness is the standard deviation of the Laplacian (J. L. Pech-Pacheco et al., "Diatom
         Autofocusing in Brightfield Microscopy", ICPR 2000). Beyond the model's own input size,
@@ -65,7 +65,7 @@ class View:
         sharpness = float(cv2.Laplacian(gray, cv2.CV_32F).std())
         size = min(1.0, min(self.pixels.shape[:2]) / int(self.fitted.shape[0]))
         # Fog, too, must have a weight.
-        return float(max(sharpness, 1e-3) * size)
+        return float(max(sharpness, 1e-3) * size * self.region.filled)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from .installed import Installed
 from .live import LiveClassifier
 from .notify import Notifier
 from .overseer import Overseer, service_of
+from .regions import MovingPart
 from .sightings.pictures import Budget
 from .sightings.recorder import Recorder
 from .sources import Frame, Lost
@@ -64,15 +65,19 @@ def _watch(options: ClassifyOptions, installed: Installed | None) -> int:
         count = 0
         unread: OSError | None = None
         watched: Iterator[Frame | Lost] = _up_to(options.frames, chain(first, moments))
-        watcher = Watcher(classifier.now, options.find_regions)
+        inferred = None
         if installed is not None:
             overseer = Overseer(installed, classifier.now)
             closing_.callback(overseer.close)
             told.append(overseer)
             watched = overseer.watched(watched)
-            watcher = Watcher(classifier.now, options.find_regions, inferred=overseer.inferred)
+            inferred = overseer.inferred
         if not is_recording(options.camera):
             watched = _supervised(watched, lambda: count)
+        one_place = isinstance(options.find_regions, MovingPart)
+        watcher = Watcher(
+            classifier.now, options.find_regions, inferred=inferred, one_place=one_place
+        )
         for visit in watcher.visits(watched):
             for each in told:
                 each.take(visit)

@@ -61,6 +61,8 @@ class Watcher:
         find: where in a frame to look.
         patience: seconds after which a bird that is not seen has left.
         inferred: told who named a view, and how many seconds that took.
+        one_place: whether `find` gives the same region for every bird, so that only its species
+            tells who comes when another one leaves.
     """
 
     def __init__(
@@ -68,12 +70,15 @@ class Watcher:
         now: Callable[[bool], Classifier],
         find: FindRegions,
         patience: float = 3.0,
-        inferred: Callable[[Classifier, float], None] = lambda *_: None,
+        inferred: Callable[[Classifier, float], None] | None = None,
+        *,
+        one_place: bool = False,
     ) -> None:
         self._now = now
         self._classifier = now(True)
-        self._inferred = inferred
+        self._inferred = inferred or (lambda *_: None)
         self._find = find
+        self._one_place = one_place
         self._tracker = Tracker(patience)
         self._birds: dict[int, _Bird] = {}
 
@@ -125,7 +130,7 @@ class Watcher:
         bird = self._birds.get(seen.number)
         if bird is None:
             bird = self._birds[seen.number] = _Bird(Ballot(frame, self._classifier))
-        elif not seen.sure and bird.newer is None and bird.ballot.decided:
+        elif bird.newer is None and bird.ballot.decided and (self._one_place or not seen.sure):
             # It may turn out to be the same bird, and its votes are added then.
             bird.newer = Ballot(frame, bird.ballot.classifier)
         bird.moved = frame.seconds

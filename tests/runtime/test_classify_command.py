@@ -113,6 +113,8 @@ def test_pictures_of_no_use_are_one_line_each(
         (["rtsp://garden/live", "--camera", "0"], "--camera"),
         (["--camera", "garden"], "names no camera"),
         (["a.jpg", "--whole-frame"], "--whole-frame"),
+        (["a.jpg", "--every-frame"], "--every-frame"),
+        (["--camera", "0", "--every-frame", "--zone", "0,0 1,0 1,1"], "--every-frame"),
         (["--camera", "0", "--zone", "0,0 1,1"], "--zone"),
         (["--camera", "dir:.", "--zone", "0,0 1,0 1,1"], "--zone"),
         (["--camera", "0", "--seconds", "inf"], "--seconds"),

@@ -207,7 +207,7 @@ def test_classify_tells_of_losses_and_keeps_the_password(
         mjpeg(port=camera.port, password="secret", color=BLUE)
 
     threading.Thread(target=fail_once).start()
-    options = ["--whole-frame", "--json", "--seconds", 6]
+    options = ["--every-frame", "--json", "--seconds", 6]
     done = birdedge("classify", "--camera", camera.url, "--model", model, *options)
 
     assert done.returncode == 0
@@ -223,7 +223,7 @@ def test_what_a_camera_gave_another_time_stays_saved(
     birdedge: Birdedge, model: Path, mjpeg: SwitchOn, tmp_path: Path
 ) -> None:
     camera = mjpeg()
-    options = ["--model", model, "--whole-frame", "--frames", 2, "--save-frames", "saved"]
+    options = ["--model", model, "--every-frame", "--frames", 2, "--save-frames", "saved"]
     for _ in range(2):
         assert birdedge("classify", "--camera", camera.url, *options).returncode == 0
 
@@ -234,7 +234,7 @@ def test_what_a_camera_gave_another_time_stays_saved(
 def test_a_stream_alone_is_a_camera(birdedge: Birdedge, model: Path, rtsp: str) -> None:
     options = ["--model", model, "--json", "--frames", 3]
     moving = birdedge("classify", rtsp, *options)
-    whole = birdedge("classify", rtsp, "--whole-frame", *options)
+    whole = birdedge("classify", rtsp, "--every-frame", *options)
 
     assert (moving.returncode, moving.stdout) == (0, "")  # it sees nothing but red
     assert whole.returncode == 0
@@ -265,7 +265,7 @@ def test_ctrl_c_ends_at_once_while_the_camera_is_lost(
     camera = mjpeg()
     command = [sys.executable, "-m", "birdedge", "classify", "--camera", camera.url]
     with subprocess.Popen(
-        [*command, "--model", str(model), "--whole-frame", "--json"],
+        [*command, "--model", str(model), "--every-frame", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

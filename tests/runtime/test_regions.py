@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from birdedge.runtime.regions import FixedRegion, Region, parse_region, parse_zone, pictures_of
+from birdedge.runtime.regions import (
+    FixedRegion,
+    MovingPart,
+    Region,
+    parse_region,
+    parse_zone,
+    pictures_of,
+)
 from birdedge.runtime.sources import Frame
 
 
@@ -25,6 +32,22 @@ def test_a_region_is_a_part_of_each_frame(frame: Frame) -> None:
 
 def test_the_smallest_region_is_a_pixel(frame: Frame) -> None:
     assert FixedRegion(0.999, 0.999, 0.0001, 0.0001)(frame) == [Region(199, 99, 200, 100)]
+
+
+def test_a_part_is_looked_at_while_something_moves_and_says_how_much_of_it(frame: Frame) -> None:
+    moving: list[Region] = []
+    look = MovingPart(parse_region("0.25,0.5,0.5,0.5"), lambda _: moving)
+    assert look(frame) == []
+
+    moving += [Region(0, 0, 75, 100), Region(100, 50, 150, 75)]
+    (region,) = look(frame)
+    assert region == Region(50, 50, 150, 100)
+    assert region.filled == 0.25
+
+
+def test_a_part_has_the_corners_of_a_zone() -> None:
+    corners = parse_region("0.25,0.5,0.5,0.25").corners
+    assert list(corners) == parse_zone("0.25,0.5 0.75,0.5 0.75,0.75 0.25,0.75")
 
 
 @pytest.mark.parametrize(

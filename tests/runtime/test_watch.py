@@ -228,6 +228,29 @@ def test_a_recording_is_told_by_its_own_time_and_not_kept(
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.slow
+def test_a_perch_is_named_as_a_whole_and_a_visit_for_each_bird(
+    birdedge: Birdedge, recording: Path, tmp_path: Path
+) -> None:
+    perch = (0.43, 0.29, 0.24, 0.42)
+    done = birdedge(
+        "classify", "--camera", recording, "--roi", ",".join(map(str, perch)), "--json",
+        "--store", "store",
+    )  # fmt: skip
+    elsewhere = birdedge("classify", "--camera", recording, "--roi", "0,0.8,0.2,0.2")
+
+    visits = [json.loads(line) for line in done.stdout.splitlines()]
+    # The last one is so small in it that it may as well be unknown.
+    assert [visit["prediction"] for visit in visits[:2]] == [
+        "Cyanocitta cristata (Blue Jay)", "Spinus tristis (American Goldfinch)",
+    ]  # fmt: skip
+    assert len(visits) == 3
+    for visit in visits:
+        assert visit["detections"][0]["bbox"] == pytest.approx(perch, abs=0.002)
+    assert len(seen(birdedge, tmp_path / "store")) == 3
+    assert (elsewhere.returncode, elsewhere.stdout) == (0, "")
+
+
 def test_pictures_of_another_time_are_numbered_on(tmp_path: Path) -> None:
     assert highest_number(tmp_path / "nowhere") == 0
     for name in ("000007-feeder-Blue_Jay.jpg", "000012-feeder-Wren.jpg", "2026-05-01.jpg", "a.txt"):

@@ -18,8 +18,11 @@ Birdedge = Callable[..., subprocess.CompletedProcess[str]]
         (["photo.jpg", "--webhook", "http://x"], "it is about visits to a --camera"),
         (["--camera", "0", "--store", "x", "--no-store"], "--no-store keeps nothing"),
         (["photo.jpg", "--min-size", "1"], "it is about visits to a --camera"),
-        (["--camera", "0", "--whole-frame", "--store", "x"], "with --whole-frame, each picture"),
-        (["--camera", "0", "--roi", "0,0,1,1", "--mqtt", "mqtt://x"], "with --roi, each picture"),
+        (["--camera", "0", "--every-frame", "--store", "x"], "with --every-frame, each picture"),
+        (
+            ["--camera", "0", "--roi", "0,0,1,1", "--every-frame", "--mqtt", "mqtt://x"],
+            "with --every-frame, each picture",
+        ),
         (["--camera", "dir:.", "--store", "x"], "with dir:FOLDER, each picture is named"),
         (["--camera", "0", "--min-size", "nan"], "--min-size"),
     ],
@@ -47,6 +50,19 @@ def test_zones_for_a_camera_do_not_disturb_a_folder(birdedge: Birdedge, tmp_path
     )  # fmt: skip
 
     assert done.returncode != 2, done.stderr
+
+
+def test_a_part_of_the_environment_gives_way_to_what_is_said_and_to_no_zones(
+    birdedge: Birdedge, video: Path
+) -> None:
+    part, zones = {"BIRDEDGE_ROI": "0.5,0,1,1"}, {"BIRDEDGE_ZONES": "0,0 1,0 1,1"}
+    wrong = birdedge("classify", "--camera", video, env=part)
+    given = birdedge("classify", "--camera", video, "--whole-frame", env=part)
+    both = birdedge("classify", "--camera", video, env=zones | {"BIRDEDGE_ROI": "0,0,1,1"})
+
+    assert (wrong.returncode, given.returncode, both.returncode) == (2, 0, 2)
+    assert "does not lie within the frame" in " ".join(wrong.stderr.split())
+    assert "cannot be had with BIRDEDGE_ROI" in " ".join(both.stderr.split())
 
 
 def test_settings_for_cameras_do_not_ring_for_a_recording(birdedge: Birdedge, video: Path) -> None:

@@ -1,6 +1,7 @@
 """A bird that stays is named once, by all its views; colours stand for species here."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -12,7 +13,7 @@ from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.regions import Region
 from birdedge.runtime.sources import Frame, Lost
-from birdedge.runtime.visits import Visit
+from birdedge.runtime.visits import View, Visit
 from birdedge.runtime.watcher import Watcher
 
 START = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
@@ -32,6 +33,7 @@ def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
         scenes: Sequence[Birds],
         classifier: Classifier = classifier,
         changes: Mapping[int, Classifier] = NO_CHANGES,
+        one_place: bool = False,
     ) -> list[Visit]:
         moving: list[Birds] = []
 
@@ -57,7 +59,7 @@ def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
                 taken = START + timedelta(seconds=seconds)
                 yield Frame(pixels, taken, "garden", number, seconds)
 
-        watcher = Watcher(now, lambda frame: list(moving[frame.number]))
+        watcher = Watcher(now, lambda frame: list(moving[frame.number]), one_place=one_place)
         return list(watcher.visits(moments()))
 
     return run
@@ -217,6 +219,28 @@ def test_who_takes_the_place_of_another_is_another_visit(
     ]
     assert visits[1].seconds == pytest.approx(1.9)
     assert visits[3].start == START + timedelta(seconds=3)
+
+
+def test_at_one_place_the_species_alone_tells_who_comes_next(
+    watch: Callable[..., list[Visit]],
+) -> None:
+    one_after_another = [{LEFT: RED}] * 20 + [{LEFT: BLUE}] * 20 + [{}] * 40
+    told = [v for v in watch(one_after_another, one_place=True) if v.ended]
+    moved = [v for v in watch(one_after_another) if v.ended]
+    stays = [v for v in watch([{LEFT: RED}] * 40 + [{}] * 40, one_place=True) if v.ended]
+
+    assert [v.prediction.name for v in told] == ["Northern Cardinal", "Indigo Bunting"]
+    assert abs(told[1].start - START - timedelta(seconds=2)) <= timedelta(seconds=0.2)
+    assert len(moved) == 1
+    assert [v.votes for v in stays] == [40]
+
+
+def test_a_view_counts_by_how_much_of_it_the_bird_fills(classifier: Classifier) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (160, 320, 3), dtype=np.uint8)
+    frame = Frame(pixels, START, "garden", 0, 0.0)
+    whole, half = (View.of(frame, replace(LEFT, filled=share), classifier) for share in (1.0, 0.5))
+    assert half.quality() == pytest.approx(0.5 * whole.quality())
 
 
 def test_who_is_out_of_sight_for_a_moment_is_the_same_visit(
