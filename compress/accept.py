@@ -1,4 +1,4 @@
-"""Which targets may enter a bundle, and what all of them can do."""
+"""What verifying comes to: which targets may enter a bundle, and what all of them can do."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from ..runtime.manifest import OpenSet
 from ..train.layouts import Photo
 from .card import TargetFigures
 from .confidence import UNKNOWN_THRESHOLD, fit_open_set, fit_temperature
+from .cost import count_macs, count_parameters
 from .make import Made
 from .photos import labels_of
 from .subject import Subject
@@ -18,9 +19,20 @@ from .targets import TARGETS
 from .tolerance import Tolerance
 from .verify import REFERENCE, Logits, Verification, verify
 
-_ADVICE = (
-    "; try another --calibration, more --calibration-photos, --quantization-aware 2, or allow it"
-)
+
+@dataclass(frozen=True)
+class NetworkFigures:
+    """What a network was before it was exported.
+
+    Attributes:
+        macs: multiply-adds of one picture.
+        parameters: weights and biases.
+        figures: in PyTorch, and of the checkpoint's file size as float32.
+    """
+
+    macs: int
+    parameters: int
+    figures: TargetFigures
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,8 @@ class Accepted:
 
     Attributes:
         made: those that keep to the tolerance, by name.
-        refused: why others do not.
+        refused: why others do not, as the rest of a sentence.
+        network: what they were made from.
         figures: of all whose logits are finite.
         temperature: makes the network's logits probabilities.
         open_set: what is unknown.
@@ -37,6 +50,7 @@ class Accepted:
 
     made: Mapping[str, Made]
     refused: Mapping[str, str]
+    network: NetworkFigures
     figures: Mapping[str, TargetFigures]
     temperature: float
     open_set: OpenSet | None
@@ -58,8 +72,9 @@ def accept(
 
     Raises:
         CheckpointError: the network gives values that are not finite.
-        DataError: a photo cannot be looked at.
+        ImageError: a photo cannot be read.
         BackendError: an engine cannot run a target.
+        BirdedgeError: the answers cannot be kept.
     """
     by, made_of_judged = judged or (subject, made)
     photos, held_out = subject.model.photos, by.model.photos.val
@@ -77,7 +92,7 @@ def accept(
     temperature = fit_temperature(val[REFERENCE], labels)
     open_set = fit_open_set(val[REFERENCE], f"{len(labels):,} validation photos of {photos.name}")
 
-    def figures_of(name: str, item: Made) -> TargetFigures:
+    def figures_of(name: str, megabytes: float) -> TargetFigures:
         def of(logits: Mapping[str, Logits], asked: tuple[Photo, ...], part: str) -> Verification:
             return verify(
                 logits[name], logits[REFERENCE], labels_of(asked), temperature, UNKNOWN_THRESHOLD,
@@ -85,29 +100,50 @@ def accept(
             )  # fmt: skip
 
         of_test = None if test is None else of(test, photos.test, "test")
-        return TargetFigures(item.megabytes, of(val, held_out, "validation"), of_test)
+        return TargetFigures(megabytes, of(val, held_out, "validation"), of_test)
 
+    model = subject.model
+    network = NetworkFigures(
+        count_macs(model.network, model.info.preprocess.input_size),
+        count_parameters(model.network),
+        figures_of(REFERENCE, sum(tensor.nbytes for tensor in model.weights.values()) / 1e6),
+    )
     asked = [val] if test is None else [val, test]
     finite = [name for name in made if all(np.isfinite(part[name]).all() for part in asked)]
     return Accepted(
         {name: item for name, item in made.items() if name not in refused},
         refused,
-        {name: figures_of(name, made[name]) for name in finite},
+        network,
+        {name: figures_of(name, made[name].megabytes) for name in finite},
         temperature,
         open_set,
     )
 
 
-def leave_out(accepted: Accepted, say: Callable[[str], None]) -> None:
+def leave_out(accepted: Accepted, say: Callable[[str], None], advice: str = "") -> None:
     """Say which targets stay out of the bundle.
+
+    Args:
+        accepted: the targets.
+        say: told why, a line at a time.
+        advice: what may help an INT8 target, as the rest of a sentence.
 
     Raises:
         BackendError: all do.
     """
+    told = {
+        name: why + (advice if TARGETS[name].quantized else "")
+        for name, why in accepted.refused.items()
+    }
     if not accepted.made:
-        raise BackendError("; ".join(f"{name} {why}" for name, why in accepted.refused.items()))
-    for name, why in accepted.refused.items():
+        raise BackendError("; ".join(f"{name} {why}" for name, why in told.items()))
+    for name, why in told.items():
         say(f"{name} is left out: it {why}")
+
+
+def even_with(made: Made) -> str:
+    """What accuracy control did for a target in vain, as the rest of a sentence."""
+    return f" even with {len(made.in_float)} layers in float" if made.in_float else ""
 
 
 def _outside(
@@ -121,7 +157,5 @@ def _outside(
     for name, item in made.items():
         why = tolerance.broken_by(name, logits[name], logits[REFERENCE], labels)
         if why is not None:
-            even = f" even with {len(item.in_float)} layers in float" if item.in_float else ""
-            advice = _ADVICE if TARGETS[name].quantized else ""
-            refused[name] = f"{why}{even}{advice}"
+            refused[name] = why + even_with(item)
     return refused

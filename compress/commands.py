@@ -5,14 +5,16 @@ from typing import Annotated
 
 import typer
 
-from .console import in_one_line, say, show, tell_bundle
+from .console import in_one_line, say, tell_bundle
 from .options import (
     AsJson,
+    BundleFolder,
     CalibrationMethod,
     CalibrationPhotos,
     ChannelImportance,
     CheckpointFile,
     DataFolder,
+    ForceBundle,
     Latency,
     LatencyTarget,
     Macs,
@@ -37,7 +39,7 @@ compress = typer.Typer(add_completion=False, rich_markup_mode=None)
 def compress_command(
     context: typer.Context,
     checkpoint: CheckpointFile,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="BUNDLE", help="Folder to write.")],
+    out: BundleFolder,
     targets: Annotated[
         str,
         typer.Option(
@@ -92,14 +94,14 @@ def compress_command(
     ] = None,
     json: AsJson = False,
     wandb: ToWandb = "disabled",
-    force: Annotated[bool, typer.Option("--force", help="Replace an older bundle.")] = False,
+    force: ForceBundle = False,
 ) -> None:
     """Make a bundle for small computers from a checkpoint.
 
     It is pruned and trained back if --macs or --latency is given, exported, quantized, verified on
-    real photos and packaged. A target that strays too far from the network is left out, which is
-    said, and the exit code is 1. Whatever ends it early, the same command goes on from the last
-    stage that was done.
+    real photos and packaged. Layers of an INT8 target go back to float until it keeps to --max-drop
+    and --min-agreement; a target that does not is left out, which is said, and the exit code is 1.
+    Whatever ends it early, the same command goes on from the last stage that was done.
     """
     if macs is not None and latency is not None:
         raise typer.BadParameter("say how small: either --macs or --latency")
@@ -123,7 +125,6 @@ def compress_command(
         )
     with in_one_line(saved=work or beside(out)):
         from .compress import compress as run
-        from .report import stages_table
         from .shrink import Shrinking
         from .tolerance import Tolerance
 
@@ -145,9 +146,7 @@ def compress_command(
             overwrite=force,
             say=say,
         )
-    if done.stages:
-        show(stages_table(done.stages))
-    tell_bundle("compress", done, json, wandb)
+    tell_bundle(context, done)
 
 
 _OF_PRUNING = ("importance", "scope", "steps", "round_to")

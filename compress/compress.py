@@ -7,20 +7,25 @@ from pathlib import Path
 from ..runtime.bundle import check_place, new_bundle
 from ..runtime.manifest import Manifest
 from ..runtime.preprocess import Preprocess
-from .accept import accept, leave_out
+from .accept import NetworkFigures, accept, leave_out
 from .card import TargetFigures
 from .latency import Deadline, time_made
 from .make import Made, Say
 from .model import Model, load_twin
 from .package import package
 from .photos import check_held_out, say_of_photos
+from .provenance import compression_record
 from .quantizers import load_quantizer
-from .record import compression_record
-from .shrink import STAGES, Shrinking, StageFigures, shrink
+from .shrink import STAGES, Shrinking, shrink
+from .stage_figures import StageFigures
 from .stages import beside, check_apart, remove_stages
 from .subject import Subject
 from .targets import DEFAULT_TARGETS, TARGETS, Calibration
 from .tolerance import Tolerance
+
+_ADVICE = (
+    "; try another --calibration, more --calibration-photos, --quantization-aware 2, or allow it"
+)
 
 _USUAL_CALIBRATION, _USUAL_TOLERANCE = Calibration(), Tolerance()
 
@@ -33,6 +38,7 @@ class Compressed:
         folder: the bundle.
         manifest: what it says.
         stages: what pruning and training did to the network, if they were asked for.
+        network: what was exported.
         figures: of each target in it.
         refused: why a target that was asked for is not in it, by name.
     """
@@ -40,6 +46,7 @@ class Compressed:
     folder: Path
     manifest: Manifest
     stages: dict[str, StageFigures]
+    network: NetworkFigures
     figures: dict[str, TargetFigures]
     refused: Mapping[str, str]
 
@@ -98,7 +105,7 @@ def compress(
     check_held_out(judged.photos)
     check_place(out, overwrite=overwrite)
     kept = work or beside(out)
-    check_apart(kept, out)
+    check_apart(kept, out, "--work")
     say_of_photos(model.photos, judged.photos, say)
     stages: dict[str, StageFigures] = {}
     smaller = checkpoint
@@ -118,7 +125,7 @@ def compress(
 
     judged_by = None if twin is None else (by, made_of_judged)
     accepted = accept(subject, made, tolerance, judged_by)
-    leave_out(accepted, say)
+    leave_out(accepted, say, _ADVICE)
 
     record = compression_record(checkpoint, model, accepted)
     deadline = shrinking.deadline if shrinking is not None else None
@@ -139,7 +146,7 @@ def compress(
         # An earlier command may have been stopped while it trained.
         remove_stages(kept, but=STAGES if shrinking is None else ())
     figures = {name: accepted.figures[name] for name in accepted.made}
-    return Compressed(out, manifest, stages, figures, accepted.refused)
+    return Compressed(out, manifest, stages, accepted.network, figures, accepted.refused)
 
 
 def _timed(item: Made, deadline: Deadline, preprocess: Preprocess, say: Say) -> dict[str, object]:

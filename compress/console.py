@@ -10,11 +10,10 @@ import typer
 
 from ..runtime.extras import needs_extra
 from ..runtime.stopping import ended_like_interrupted
-from .targets import WandbMode
 
 if TYPE_CHECKING:
     from .compress import Compressed
-    from .shrink import StageFigures
+    from .stage_figures import StageFigures
 
 _EPOCH, _STAGE = "last.ckpt", "*/result.json"
 """What an epoch and what a stage leaves behind."""
@@ -31,7 +30,7 @@ def in_one_line(saved: Path | None) -> Iterator[None]:
         from ..train.reporting import hush_lightning, one_line_errors
     hush_lightning()
     try:
-        with ended_like_interrupted(), one_line_errors(), needs_extra("compress"):
+        with one_line_errors(), needs_extra("compress"), ended_like_interrupted():
             yield
     except KeyboardInterrupt:
         left = (_EPOCH, f"*/{_EPOCH}", _STAGE)
@@ -57,55 +56,62 @@ def show(table: object, stderr: bool = True) -> None:
 
 
 def tell_stages(
-    job: str,
+    context: typer.Context,
     made: Path,
     figures: "Mapping[str, StageFigures]",
-    as_json: bool,
-    wandb: WandbMode,
     **more: Any,
 ) -> None:
     """Say what a stage made, and what the network was before and after.
 
     Args:
-        job: the command.
+        context: of the command, whose options say how.
         made: what it made.
         figures: before and after, by name; none where nothing could be measured.
-        as_json: whether all of it is printed, or the path alone.
-        wandb: see `log_to_wandb`.
         more: what else there is to print as JSON.
+
+    Raises:
+        BirdedgeError: W&B does not take the figures.
     """
     from .report import log_to_wandb, stages_record, stages_table
 
     if figures:
         show(stages_table(figures))
     record = {**more, "stages": stages_record(figures)}
-    typer.echo(json.dumps(record) if as_json else made)
-    log_to_wandb(job, made.name, record, wandb)
+    typer.echo(json.dumps(record) if context.params["json"] else made)
+    log_to_wandb(context, str(made), record)
 
 
-def tell_bundle(job: str, done: "Compressed", as_json: bool, wandb: WandbMode) -> None:
+def tell_bundle(context: typer.Context, done: "Compressed") -> None:
     """Say what targets a bundle has, and what they can do.
 
     Args:
-        job: the command.
+        context: of the command, whose options say how.
         done: what it made.
-        as_json: whether all figures are printed, or the bundle's folder alone.
-        wandb: see `log_to_wandb`.
 
     Raises:
+        BirdedgeError: W&B does not take the figures.
         typer.Exit: with code 1, if a target was left out.
     """
-    from .report import log_to_wandb, stages_record, targets_record, targets_table
+    from .report import (
+        log_to_wandb,
+        network_record,
+        stages_record,
+        stages_table,
+        targets_record,
+        targets_table,
+    )
 
-    show(targets_table(done.manifest.id, done.figures))
+    if done.stages:
+        show(stages_table(done.stages))
+    show(targets_table(done.manifest.id, done.network, done.figures))
     figures = {
         "stages": stages_record(done.stages),
+        "network": network_record(done.network),
         "targets": targets_record(done.figures),
         "refused": dict(done.refused),
     }
     record = {"bundle": str(done.folder), "id": done.manifest.id, **figures}
-    typer.echo(json.dumps(record) if as_json else done.folder)
-    how = done.manifest.provenance["compression"]
-    log_to_wandb(job, done.manifest.id, figures, wandb, how)
+    typer.echo(json.dumps(record) if context.params["json"] else done.folder)
+    log_to_wandb(context, done.manifest.id, figures, done.manifest.provenance["compression"])
     if done.refused:
         raise typer.Exit(1)

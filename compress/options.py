@@ -33,7 +33,10 @@ def one_of(known: Collection[str], what: str) -> Callable[[str], str]:
 
 
 CheckpointFile = Annotated[
-    Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint of `birdedge train`.")
+    Path,
+    typer.Argument(
+        metavar="CHECKPOINT", help="A checkpoint of `birdedge train`, `prune` or `recover`."
+    ),
 ]
 DataFolder = Annotated[
     Path | None,
@@ -98,8 +101,7 @@ MaxDrop = Annotated[
     typer.Option(
         min=0,
         max=100,
-        help="Points of validation top-1 that a target may lose; layers of INT8 targets go "
-        "back to float to keep to it, and what does not is left out.",
+        help="Points of validation top-1 that a target may lose.",
     ),
 ]
 MinAgreement = Annotated[
@@ -108,7 +110,7 @@ MinAgreement = Annotated[
         min=0,
         max=100,
         metavar="PERCENT",
-        help="Photos to which an INT8 target has to give the network's own first answer; likewise.",
+        help="Photos to which an INT8 target has to give the network's own first answer.",
     ),
 ]
 Mirror = Annotated[
@@ -123,6 +125,10 @@ ToWandb = Annotated[
     WandbMode,
     typer.Option(help="Record all figures as a run of W&B; offline keeps it in ./wandb."),
 ]
+BundleFolder = Annotated[
+    Path, typer.Option("--out", "-o", metavar="BUNDLE", help="Folder to write.")
+]
+ForceBundle = Annotated[bool, typer.Option("--force", help="Replace an older bundle.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print all figures as one JSON object.")]
 
 

@@ -5,12 +5,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.table import Table
+from rich.text import Text
 
 from ..runtime.errors import BirdedgeError
+from .accept import NetworkFigures
 from .card import HEADINGS, TargetFigures, row
-from .shrink import StageFigures
-from .targets import WandbMode
+from .stage_figures import StageFigures
+from .verify import REFERENCE
 
 STAGE_HEADINGS = ("stage", "MB", "MMAC", "parameters", "val", "agreement")
 
@@ -33,9 +36,14 @@ def stages_table(figures: Mapping[str, StageFigures]) -> Table:
     return _table(None, STAGE_HEADINGS, rows)
 
 
-def targets_table(title: str, figures: Mapping[str, TargetFigures]) -> Table:
-    """What each target of a bundle can do."""
-    return _table(title, HEADINGS, [row(name, item) for name, item in figures.items()])
+def targets_table(
+    title: str, network: NetworkFigures, figures: Mapping[str, TargetFigures]
+) -> Table:
+    """What a network was in PyTorch, and what each of its targets can do."""
+    of_all = {REFERENCE: network.figures, **figures}
+    rows = [row(name, item) for name, item in of_all.items()]
+    about = f"{title}: {network.macs / 1e6:,.0f} MMAC, {network.parameters:,} parameters"
+    return _table(about, HEADINGS, rows)
 
 
 def stages_record(figures: Mapping[str, StageFigures]) -> dict[str, Any]:
@@ -49,43 +57,54 @@ def targets_record(figures: Mapping[str, TargetFigures]) -> dict[str, Any]:
 
 
 def log_to_wandb(
-    job: str,
+    context: typer.Context,
     name: str,
     figures: Mapping[str, Any],
-    mode: WandbMode,
-    config: Mapping[str, Any] | None = None,
+    how: Mapping[str, Any] | None = None,
 ) -> None:
-    """Record figures as a run of W&B.
+    """Record figures as a run of W&B, if ``--wandb`` says so.
+
+    ``offline`` keeps the run in ``./wandb``, ``online`` needs a key.
 
     Args:
-        job: the command, such as ``compress``.
-        name: what it made.
+        context: of the command, whose options become the run's configuration.
+        name: what was made.
         figures: the run's summary, as JSON.
-        mode: ``disabled`` records nothing, ``offline`` keeps the run in ``./wandb``, ``online``
-            needs a key.
-        config: how it was made, as JSON.
+        how: more of the configuration, as JSON.
 
     Raises:
         BirdedgeError: W&B does not take them.
     """
+    mode = context.params["wandb"]
     if mode == "disabled":
         return
     import wandb
 
+    plain = (str, int, float, bool, type(None))
+    given = {
+        option: value if isinstance(value, plain) else str(value)
+        for option, value in context.params.items()
+    }
     try:
         with wandb.init(
             project="birdedge",
-            job_type=job,
+            job_type=context.info_name,
             name=name,
             mode=mode,
             # Of its own accord it would stay where an earlier run of this process was.
             dir=Path.cwd(),
-            config=dict(config or {}),
+            config=given | dict(how or {}),
             settings=wandb.Settings(silent=True),
         ) as run:
             run.summary.update(dict(figures))
     except wandb.Error as error:
         raise BirdedgeError(f"W&B did not take the figures: {error}") from error
+
+
+def network_record(network: NetworkFigures) -> dict[str, Any]:
+    """What a network was in PyTorch, as JSON."""
+    cost = {"macs": network.macs, "parameters": network.parameters}
+    return {**cost, **target_record(network.figures)}
 
 
 def target_record(figures: TargetFigures) -> dict[str, object]:
@@ -100,7 +119,13 @@ def target_record(figures: TargetFigures) -> dict[str, object]:
 
 
 def _table(title: str | None, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
-    table = Table(title=title, box=None, header_style="dim", padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(
+        title=None if title is None else Text(title),
+        box=None,
+        header_style="dim",
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for heading in headings:
         table.add_column(
             heading, justify="left" if heading == headings[0] else "right", no_wrap=True

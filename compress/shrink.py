@@ -15,14 +15,13 @@ from ..runtime.errors import CheckpointError
 from ..train.checkpoint import load_checkpoint, save_checkpoint
 from ..train.model import network_of
 from ..train.provenance import data_digest
-from .cost import count_macs, count_parameters
-from .figures import top1
 from .latency import Deadline, share_in_time
 from .made_with import made_with
 from .make import Say
 from .photos import Photos, batches, draw_by_class, labels_of
 from .prune import Pruning, prune
 from .recover import RECIPE, recover, teachers_of
+from .stage_figures import StageFigures, stage_figures
 from .stages import stage
 from .verify import Logits, torch_runner
 
@@ -54,25 +53,6 @@ class Shrinking:
     deadline: Deadline | None = None
     recovery: tuple[str, ...] = ()
     int8_epochs: int = 0
-
-
-@dataclass(frozen=True)
-class StageFigures:
-    """What a network is after a stage.
-
-    Attributes:
-        megabytes: size of its weights as float32, in 10^6 bytes.
-        macs: multiply-adds of one picture.
-        parameters: weights and biases.
-        top1: share of the validation photos that it names right.
-        agreement: share of them to which it gives the unpruned network's first answer.
-    """
-
-    megabytes: float
-    macs: int
-    parameters: int
-    top1: float
-    agreement: float
 
 
 @dataclass(frozen=True)
@@ -248,7 +228,7 @@ def measure(checkpoints: Mapping[str, Path], data: Path | None = None) -> dict[s
         raise CheckpointError("no photos were held out from training, so nothing can be measured")
     labels = labels_of(photos.val)
     figures: dict[str, StageFigures] = {}
-    reference = None
+    reference: Logits | None = None
     for name, checkpoint in checkpoints.items():
         info, weights = load_checkpoint(checkpoint)
         network = network_of(info, weights)
@@ -256,13 +236,9 @@ def measure(checkpoints: Mapping[str, Path], data: Path | None = None) -> dict[s
         # Training may have given a stage pictures of another size.
         pictures = batches(photos.val, info.preprocess, photos.box_margin)
         logits: Logits = np.concatenate([run(batch) for batch in pictures])
-        answers = logits.argmax(axis=1)
-        reference = answers if reference is None else reference
-        figures[name] = StageFigures(
-            megabytes=sum(tensor.nbytes for tensor in weights.values()) / 1e6,
-            macs=count_macs(network, info.preprocess.input_size),
-            parameters=count_parameters(network),
-            top1=top1(logits, labels),
-            agreement=float((answers == reference).mean()),
+        reference = logits if reference is None else reference
+        size = sum(tensor.nbytes for tensor in weights.values()) / 1e6
+        figures[name] = stage_figures(
+            network, info.preprocess.input_size, size, logits, reference, labels
         )
     return figures

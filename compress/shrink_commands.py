@@ -25,7 +25,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from .shrink import StageFigures
+    from .stage_figures import StageFigures
 
 prune = typer.Typer(add_completion=False, rich_markup_mode=None)
 recover = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -62,11 +62,12 @@ def prune_command(
     pruning, deadline = pruning_goal(macs, latency, on, importance, scope, steps, round_to)
     prune_checkpoint(checkpoint, out, pruning, deadline, data=data, say=say)
     stages = _measured({"as trained": checkpoint, "pruned": out}, data)
-    tell_stages("prune", out, stages, json, wandb, checkpoint=str(out))
+    tell_stages(context, out, stages, checkpoint=str(out))
 
 
 @recover.command()
 def recover_command(
+    context: typer.Context,
     pruned: Annotated[
         Path, typer.Argument(metavar="PRUNED", help="A checkpoint of `birdedge prune`.")
     ],
@@ -94,8 +95,7 @@ def recover_command(
     for name, value in sorted(trained.metrics.items()):
         say(f"{name:>18}  {value:.4f}")
     stages = _measured({"parent": parent, "pruned": pruned, "recovered": trained.checkpoint}, data)
-    made = trained.checkpoint
-    tell_stages("recover", made, stages, json, wandb, checkpoint=str(made))
+    tell_stages(context, trained.checkpoint, stages, checkpoint=str(trained.checkpoint))
 
 
 def _measured(checkpoints: dict[str, Path], data: Path | None) -> dict[str, "StageFigures"]:

@@ -10,6 +10,9 @@ from typing import Any
 
 from ..runtime.errors import BackendError, BirdedgeError
 
+PARTIAL = ".partial"
+"""What the name of an interrupted stage's folder ends with."""
+
 _INPUTS, _RESULT = "inputs.json", "result.json"
 
 _LITTLE = 1 << 20
@@ -38,7 +41,8 @@ def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]
     wanted = _round_trip(inputs)
     if is_made_from(folder, inputs) and (done := read_result(folder)) is not None:
         return done
-    partial = folder.with_name(folder.name + ".partial")
+    folder = folder.resolve()  # "." has no name of its own
+    partial = folder.with_name(folder.name + PARTIAL)
     for place in (folder, partial):
         if _is_of_others(place):
             raise BirdedgeError(f"{place} is none of birdedge's; choose another folder")
@@ -85,14 +89,14 @@ def beside(out: Path) -> Path:
     return Path(f"{out.resolve()}.work")  # "." has no name of its own
 
 
-def check_apart(work: Path, out: Path) -> None:
-    """See that stages are not to be kept in the folder that they are for.
+def check_apart(place: Path, other: Path, option: str) -> None:
+    """See that what is to be written does not lie in a folder that is read, or written whole.
 
     Raises:
-        BirdedgeError: they are.
+        BirdedgeError: it does; `option` says where else it may go.
     """
-    if work.resolve().is_relative_to(out.resolve()):
-        raise BirdedgeError(f"{work} lies in the bundle's own folder; choose another --work")
+    if place.resolve().is_relative_to(other.resolve()):
+        raise BirdedgeError(f"{place} lies in {other}; choose another {option}")
 
 
 def remove_stages(work: Path, but: Collection[str] = ()) -> None:
@@ -103,7 +107,7 @@ def remove_stages(work: Path, but: Collection[str] = ()) -> None:
         but: names of stages that stay.
     """
     for inputs in [*work.glob(f"*/{_INPUTS}")]:
-        if inputs.parent.name.removesuffix(".partial") not in but:
+        if inputs.parent.name.removesuffix(PARTIAL) not in but:
             _remove(inputs.parent)
     with suppress(OSError):
         work.rmdir()

@@ -47,7 +47,9 @@ def float_target(name: str) -> str:
 
 
 def int8_target(name: str) -> str | None:
-    """The target that a float one is quantized to; None if there is none."""
+    """The target that a float one is quantized to; None if there is none, or it is one already."""
+    if TARGETS[name].quantized:
+        return None
     return next(iter(_of_exporter(name, quantized=True)), None)
 
 

@@ -48,12 +48,24 @@ def stopped_by_signals() -> Iterator[Stop]:
 @contextmanager
 def ended_like_interrupted() -> Iterator[None]:
     """SIGTERM, as of `kill` or `timeout`, ends work as Ctrl-C does: nothing is left half."""
+    asked = Event()
 
     def handle(number: int, frame: FrameType | None) -> None:
+        asked.set()
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, handle)
+    ending = [signal.SIGTERM]
+    # A shell's background job is not to hear of Ctrl-C.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        ending.append(signal.SIGINT)
+    before = {number: signal.signal(number, handle) for number in ending}
     try:
         yield
+    except Exception as error:
+        # While a library is imported, it makes an error of its own of that.
+        if asked.is_set():
+            raise KeyboardInterrupt from error
+        raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -12,20 +12,23 @@ import typer
 from .console import in_one_line, say, show, tell_bundle, tell_stages
 from .options import (
     AsJson,
+    BundleFolder,
     CalibrationMethod,
     CalibrationPhotos,
     CheckpointFile,
     DataFolder,
+    ForceBundle,
     MaxDrop,
     MinAgreement,
     Mirror,
     ToWandb,
     one_of,
 )
-from .targets import CALIBRATION_METHODS, TARGETS, Calibration, WandbMode
+from .stages import beside
+from .targets import CALIBRATION_METHODS, TARGETS, Calibration
 
 if TYPE_CHECKING:
-    from .alone import MadeAlone
+    from .steps import Step
 
 export = typer.Typer(add_completion=False, rich_markup_mode=None)
 quantize = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -39,7 +42,7 @@ TargetFolder = Annotated[
 ]
 TargetFolders = Annotated[
     list[Path],
-    typer.Argument(metavar="TARGET...", help="Folders of `birdedge export` and `quantize`."),
+    typer.Argument(metavar="TARGET", help="Folders of `birdedge export` and `quantize`."),
 ]
 ForceTarget = Annotated[
     bool, typer.Option("--force", help="Replace a target that was made of something else.")
@@ -52,6 +55,7 @@ Work = Annotated[
 
 @export.command()
 def export_command(
+    context: typer.Context,
     checkpoint: CheckpointFile,
     out: TargetFolder,
     target: Annotated[
@@ -59,6 +63,7 @@ def export_command(
         typer.Option(callback=one_of(_FLOAT, "float target"), help=f"Of {', '.join(_FLOAT)}."),
     ] = "onnx-fp32",
     mirror: Mirror = False,
+    max_drop: MaxDrop = 0.5,
     data: DataFolder = None,
     json: AsJson = False,
     wandb: ToWandb = "disabled",
@@ -70,16 +75,19 @@ def export_command(
     and `package` go on from its folder. The exit code is 1 if the target strays from the network.
     """
     with in_one_line(saved=None):
-        from .alone import export_alone
+        from .steps import export_step
+        from .tolerance import Tolerance
 
-        made = export_alone(
-            checkpoint, target, out, mirror=mirror, data=data, overwrite=force, say=say
-        )
-        _tell(made, "export", json, wandb)
+        step = export_step(
+            checkpoint, target, out, mirror=mirror, tolerance=Tolerance(max_drop), data=data,
+            overwrite=force, say=say,
+        )  # fmt: skip
+    _tell(context, step)
 
 
 @quantize.command()
 def quantize_command(
+    context: typer.Context,
     checkpoint: CheckpointFile,
     exported: Annotated[
         Path, typer.Argument(metavar="EXPORTED", help="A folder of `birdedge export`.")
@@ -96,23 +104,25 @@ def quantize_command(
 ) -> None:
     """Quantize an exported network to 8-bit integers.
 
-    Ranges are measured on the checkpoint's training photos, and validation photos say which layers
-    go back to float. The exit code is 1 if it strays too far from the network nevertheless.
+    Ranges are measured on the checkpoint's training photos. Layers go back to float until the
+    target keeps to --max-drop and --min-agreement on the validation photos; the exit code is 1 if
+    it never does.
     """
     with in_one_line(saved=None):
-        from .alone import quantize_alone
+        from .steps import quantize_step
         from .tolerance import Tolerance
 
-        made = quantize_alone(
+        step = quantize_step(
             checkpoint, exported, out,
             calibration=Calibration(calibration_photos, calibration),
             tolerance=Tolerance(max_drop, min_agreement), data=data, overwrite=force, say=say,
         )  # fmt: skip
-        _tell(made, "quantize", json, wandb)
+    _tell(context, step, "; try another --calibration or more --calibration-photos, or allow it")
 
 
 @verify.command()
 def verify_command(
+    context: typer.Context,
     checkpoint: CheckpointFile,
     targets: TargetFolders,
     max_drop: MaxDrop = 0.5,
@@ -128,63 +138,66 @@ def verify_command(
     strays too far from the network to enter a bundle.
     """
     with in_one_line(saved=work):
-        from .alone import verify_alone
-        from .report import log_to_wandb, targets_record, targets_table
+        from .report import log_to_wandb, network_record, targets_record, targets_table
+        from .steps import verify_step
         from .tolerance import Tolerance
 
-        accepted = verify_alone(
+        accepted = verify_step(
             checkpoint, targets, tolerance=Tolerance(max_drop, min_agreement), work=work, data=data,
             say=say,
         )  # fmt: skip
-        table = targets_table(str(checkpoint), accepted.figures)
-        record = {
-            "targets": targets_record(accepted.figures),
-            "refused": dict(accepted.refused),
-        }
-        if json:
-            show(table)
-            typer.echo(as_text.dumps(record))
-        else:
-            show(table, stderr=False)
-        log_to_wandb("verify", checkpoint.stem, record, wandb)
+    show(targets_table(str(checkpoint), accepted.network, accepted.figures), stderr=json)
+    record = {
+        "network": network_record(accepted.network),
+        "targets": targets_record(accepted.figures),
+        "refused": dict(accepted.refused),
+    }
+    if json:
+        typer.echo(as_text.dumps(record))
     for name, why in accepted.refused.items():
         say(f"{name} {why}")
+    log_to_wandb(context, str(checkpoint), record)
     if accepted.refused:
         raise typer.Exit(1)
 
 
 @package.command()
 def package_command(
+    context: typer.Context,
     checkpoint: CheckpointFile,
     targets: TargetFolders,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="BUNDLE", help="Folder to write.")],
+    out: BundleFolder,
     max_drop: MaxDrop = 0.5,
     min_agreement: MinAgreement = 97,
     work: Work = None,
     data: DataFolder = None,
     json: AsJson = False,
     wandb: ToWandb = "disabled",
-    force: Annotated[bool, typer.Option("--force", help="Replace an older bundle.")] = False,
+    force: ForceBundle = False,
 ) -> None:
     """Verify targets and make a bundle of them.
 
     A target that strays too far from the network is left out, which is said, and the exit code is
-    1. `birdedge verify` with the same --work has asked all photos before.
+    1. After `birdedge verify` with the same --work no photo is asked again.
     """
-    with in_one_line(saved=work):
-        from .alone import package_alone
+    with in_one_line(saved=work or beside(out)):
+        from .steps import package_step
         from .tolerance import Tolerance
 
-        done = package_alone(
+        done = package_step(
             checkpoint, targets, out, tolerance=Tolerance(max_drop, min_agreement), work=work,
             data=data, overwrite=force, say=say,
         )  # fmt: skip
-    tell_bundle("package", done, json, wandb)
+    tell_bundle(context, done)
 
 
-def _tell(made: "MadeAlone", job: str, as_json: bool, wandb: WandbMode) -> None:
-    more = {"target": made.target, "folder": str(made.folder), "wrong": made.wrong}
-    tell_stages(job, made.folder, made.figures, as_json, wandb, **more)
-    if made.wrong:
-        say(f"{made.target} {made.wrong}")
+def _tell(context: typer.Context, step: "Step", advice: str = "") -> None:
+    tell_stages(
+        context, step.folder, step.figures, target=step.target, folder=str(step.folder),
+        wrong=step.wrong, in_float=list(step.in_float),
+    )  # fmt: skip
+    if step.in_float:
+        say(f"in float: {', '.join(step.in_float)}")
+    if step.wrong:
+        say(f"{step.target} {step.wrong}{advice}")
         raise typer.Exit(1)

@@ -8,12 +8,13 @@ import onnx
 import pytest
 import typer
 import wandb
+from disks import little_space
 from typer.testing import CliRunner, Result
 
-from birdedge.compress.alone_commands import export, package, quantize, verify
 from birdedge.compress.commands import compress
 from birdedge.compress.exporters.onnx import OnnxExporter
 from birdedge.compress.shrink_commands import prune
+from birdedge.compress.step_commands import export, package, quantize, verify
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.golden import self_test
 from birdedge.train.checkpoint import save_checkpoint
@@ -24,6 +25,19 @@ FEW = ("--calibration-photos", "12")
 
 def call(command: typer.Typer, *arguments: object) -> Result:
     return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def ruin(trained, folder: Path) -> Path:
+    """A float target that says the same of nearly every photo."""
+    assert call(export, trained.path, "-o", folder).exit_code == 0
+    (file,) = folder.glob("*.onnx")
+    model = onnx.load(file)
+    for tensor in model.graph.initializer:
+        if tensor.name.endswith("classifier.bias"):
+            values = np.array([9, 0, 0], dtype=np.float32)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, file)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +95,9 @@ def test_the_steps_come_to_what_compress_makes_at_once(
         "--json",
     )  # fmt: skip
     assert packed.exit_code == 0, packed.output
+    network = json.loads(asked.stdout)["network"]
+    assert network["macs"] > network["parameters"] > 0
+    assert network["val"]["agreement"] == 1
     assert "verifying" in asked.stderr
     assert "verifying" not in packed.stderr
     whole = call(compress, trained.path, "-o", tmp_path / "whole", *FEW, *LOOSE, "--json")
@@ -113,6 +130,120 @@ def test_a_bundle_of_steps_leaves_nothing_beside_it(trained, steps: Path, tmp_pa
     again = call(package, trained.path, steps / "onnx-fp32", "-o", tmp_path / "b")
     assert again.exit_code == 1
     assert "use --force" in again.stderr
+
+
+def test_what_lies_beside_a_bundle_stays(trained, steps: Path, tmp_path: Path) -> None:
+    """As the network that a compression of the same name trained."""
+    trained_before = tmp_path / "b.work" / "recovered"
+    trained_before.mkdir(parents=True)
+    for name in ("inputs.json", "result.json", "checkpoint.safetensors"):
+        (trained_before / name).write_text("{}")
+    result = call(package, trained.path, steps / "onnx-fp32", "-o", tmp_path / "b")
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in (tmp_path / "b.work").iterdir()] == ["recovered"]
+    assert len([*trained_before.iterdir()]) == 3
+
+
+def test_what_is_no_target_is_passed_over(trained, steps: Path, tmp_path: Path) -> None:
+    """So that a folder of steps may be given with an asterisk."""
+    for name in ("answers-test", "tflite-fp32.partial"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "inputs.json").write_text('{"asked": "others"}')
+    beside = sorted(tmp_path.iterdir())
+    result = call(verify, trained.path, *beside, steps / "onnx-fp32")
+    assert result.exit_code == 0, result.output
+    assert "answers-test is passed over: it holds no target" in result.stderr
+    assert "was interrupted" in result.stderr
+    alone = call(verify, trained.path, *beside)
+    assert alone.exit_code == 1
+    assert "there is no target" in alone.stderr
+
+
+def test_nothing_is_written_into_what_is_read(trained, steps: Path, tmp_path: Path) -> None:
+    source = tmp_path / "s"
+    assert call(export, trained.path, "-o", source).exit_code == 0
+    for command, option, arguments in (
+        (quantize, "--out", (trained.path, source, "-o", source, "--force")),
+        (quantize, "--out", (trained.path, source, "-o", source / "inner")),
+        (package, "--out", (trained.path, source, "-o", source / "inner")),
+        (verify, "--work", (trained.path, source, "--work", source)),
+    ):
+        result = call(command, *arguments)
+        assert result.exit_code == 1
+        assert f"choose another {option}" in result.stderr
+    assert call(verify, trained.path, source).exit_code == 0
+
+
+def test_a_stage_that_is_no_target_is_not_replaced(trained, tmp_path: Path) -> None:
+    stage = tmp_path / "recovered"
+    stage.mkdir()
+    (stage / "inputs.json").write_text('{"start": "1234"}')
+    (stage / "checkpoint.safetensors").write_text("hours of training")
+    result = call(export, trained.path, "-o", stage, "--force")
+    assert result.exit_code == 1
+    assert "is another stage's; choose another --out" in result.stderr
+    assert (stage / "checkpoint.safetensors").read_text() == "hours of training"
+
+
+def test_the_folder_one_is_in_is_not_replaced(
+    trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call(export, trained.path, "-o", ".")
+    assert result.exit_code == 1
+    assert "birdedge: . is the folder that this runs in; choose another --out" in result.stderr
+
+
+def test_a_float_target_that_strays_is_not_quantized(trained, tmp_path: Path) -> None:
+    ruined = ruin(trained, tmp_path / "ruined")
+    result = call(quantize, trained.path, ruined, "-o", tmp_path / "q", *FEW)
+    assert result.exit_code == 1
+    assert "birdedge: onnx-fp32 itself loses" in result.stderr
+    assert not (tmp_path / "q").exists()
+
+
+def test_an_int8_target_that_strays_is_said_to_with_what_was_tried(
+    trained, steps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "birdedge.compress.tolerance.Tolerance.broken_by",
+        lambda self, name, *_: "is never good enough" if name == "onnx-int8" else None,
+    )
+    result = call(quantize, trained.path, steps / "onnx-fp32", "-o", tmp_path / "q", *FEW, "--json")
+    assert result.exit_code == 1
+    made = json.loads(result.stdout)
+    assert (
+        made["wrong"] == f"is never good enough even with {len(made['in_float'])} layers in float"
+    )
+    assert made["in_float"]
+    assert "onnx-int8 is never good enough" in result.stderr
+    assert "try another --calibration" in result.stderr
+
+
+@pytest.mark.parametrize("step", ["export", "quantize", "package"])
+def test_a_disk_that_is_full_is_named(trained, steps: Path, tmp_path: Path, step: str) -> None:
+    command, arguments = {
+        "export": (export, ()),
+        "quantize": (quantize, (steps / "onnx-fp32", *FEW, *LOOSE)),
+        "package": (package, (steps / "onnx-fp32",)),
+    }[step]
+    out = tmp_path / "o"
+    with little_space():
+        result = call(command, trained.path, *arguments, "-o", out)
+    assert result.exit_code == 1
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("birdedge: "))
+    assert "File too large" in line
+    assert not out.exists()
+    assert call(command, trained.path, *arguments, "-o", out).exit_code == 0
+
+
+def test_a_path_is_no_markup(trained, steps: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "m[" / "b]"
+    odd.mkdir(parents=True)
+    checkpoint = odd / "c.safetensors"
+    checkpoint.write_bytes(trained.path.read_bytes())
+    result = call(verify, checkpoint, steps / "onnx-fp32")
+    assert result.exit_code == 0, result.output
 
 
 def test_mirrored_steps_make_a_mirrored_bundle(trained, steps: Path, tmp_path: Path) -> None:
@@ -163,7 +294,7 @@ def test_what_does_not_belong_together_is_refused(
     floating, int8 = steps / "onnx-fp32", steps / "onnx-int8"
     cases = {
         "was not made from": call(verify, other, floating),
-        "is no target of `birdedge export`": call(verify, trained.path, steps),
+        "is no target of `birdedge export`": call(verify, trained.path, trained.photos),
         "holds onnx-fp32, as another folder does": call(verify, trained.path, floating, floating),
         "has no INT8 version": call(quantize, trained.path, int8, "-o", tmp_path / "q"),
         "choose another --out, or use --force": call(export, trained.path, "-o", int8),
@@ -200,15 +331,7 @@ def test_another_target_takes_the_place_of_one_only_when_it_is_told_to(
 
 
 def test_a_target_that_strays_is_said_to_and_enters_no_bundle(trained, tmp_path: Path) -> None:
-    ruined = tmp_path / "ruined"
-    assert call(export, trained.path, "-o", ruined).exit_code == 0
-    (file,) = ruined.glob("*.onnx")
-    model = onnx.load(file)
-    for tensor in model.graph.initializer:
-        if tensor.name.endswith("classifier.bias"):
-            values = np.array([9, 0, 0], dtype=np.float32)
-            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
-    onnx.save(model, file)
+    ruined = ruin(trained, tmp_path / "ruined")
     result = call(verify, trained.path, ruined, "--json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["refused"].keys() == {"onnx-fp32"}

@@ -1,30 +1,29 @@
-"""The stages after training one by one: each takes a checkpoint and folders, and leaves a folder.
+"""The steps of a compression after training, one by one: a checkpoint and folders in, a folder out.
 
-They are those that `compress` goes through, and their folders are the same as in its ``--work``.
+They are those that `compress` takes at once, and their folders are those of its ``--work``.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..runtime.bundle import check_place, new_bundle, sha256
-from ..runtime.errors import BirdedgeError, CheckpointError
-from .accept import Accepted, accept, leave_out
+from ..runtime.errors import BackendError, BirdedgeError, CheckpointError
+from .accept import Accepted, accept, even_with, leave_out
 from .compress import Compressed
-from .cost import count_macs, count_parameters
-from .figures import top1
 from .make import Made, Say, export, quantize, read_made
 from .model import Model
 from .package import package
 from .photos import check_held_out, labels_of, say_of_photos
-from .record import compression_record
-from .shrink import StageFigures
-from .stages import beside, check_apart, is_made_from, read_inputs, remove_stages
+from .provenance import compression_record
+from .quantizers import load_quantizer
+from .stage_figures import StageFigures, stage_figures
+from .stages import PARTIAL, beside, check_apart, is_made_from, read_inputs, remove_stages
 from .subject import Subject
-from .targets import Calibration, int8_target
+from .targets import TARGETS, Calibration, int8_target
 from .tolerance import Tolerance
 from .verify import REFERENCE
 
@@ -32,7 +31,7 @@ _USUAL_CALIBRATION, _USUAL_TOLERANCE = Calibration(), Tolerance()
 
 
 @dataclass(frozen=True)
-class MadeAlone:
+class Step:
     """A target in a folder of its own.
 
     Attributes:
@@ -40,16 +39,18 @@ class MadeAlone:
         folder: where it lies.
         figures: of the network and of each target on the way, on the validation photos; none where
             no photos were held out.
+        in_float: layers of an INT8 target that accuracy control left in float.
         wrong: why it would not enter a bundle, as the rest of a sentence, or None.
     """
 
     target: str
     folder: Path
     figures: dict[str, StageFigures]
+    in_float: tuple[str, ...]
     wrong: str | None
 
 
-def export_alone(
+def export_step(
     checkpoint: Path,
     target: str,
     out: Path,
@@ -59,7 +60,7 @@ def export_alone(
     tolerance: Tolerance = _USUAL_TOLERANCE,
     overwrite: bool = False,
     say: Say = lambda line: None,
-) -> MadeAlone:
+) -> Step:
     """Export a checkpoint's network as a float target.
 
     Args:
@@ -74,6 +75,7 @@ def export_alone(
 
     Raises:
         CheckpointError, DataError, BackendError, MissingExtraError: see `compress`.
+        ImageError: a photo cannot be read.
         BirdedgeError: the folder is taken or cannot be written.
     """
     subject = Subject.of(checkpoint, Model.load(checkpoint, data, mirror), out, say)
@@ -83,7 +85,7 @@ def export_alone(
     return _measured(subject, {target: made}, tolerance, out)
 
 
-def quantize_alone(
+def quantize_step(
     checkpoint: Path,
     source: Path,
     out: Path,
@@ -93,12 +95,12 @@ def quantize_alone(
     data: Path | None = None,
     overwrite: bool = False,
     say: Say = lambda line: None,
-) -> MadeAlone:
+) -> Step:
     """Quantize an exported network.
 
     Args:
         checkpoint: what it was exported from; its training photos are calibrated on.
-        source: a folder of `export_alone`.
+        source: a folder of `export_step`.
         out: the INT8 target's folder; written whole or not at all.
         calibration: how ranges are found.
         tolerance: layers go back to float until it is kept to.
@@ -109,26 +111,33 @@ def quantize_alone(
     Raises:
         CheckpointError: the folder was not made from the checkpoint, or no photos were held out
             to judge by; else see `compress`.
-        DataError, BackendError, MissingExtraError: see `compress`.
+        BackendError: the float target strays from the network already; else see `compress`.
+        DataError, MissingExtraError: see `compress`.
+        ImageError: a photo cannot be read.
         BirdedgeError: the folder to write is taken or cannot be written, or the other is none.
     """
     name, exported = read_made(source)
-    model = _model_of(checkpoint, [source], data)
     target = int8_target(name)
     if target is None:
         raise BirdedgeError(f"{source} holds {name}, which has no INT8 version")
+    check_apart(out, source, "--out")
+    load_quantizer(TARGETS[target].exporter, calibration.method)
+    model = _model_of(checkpoint, [source], data)
     check_held_out(model.photos)
     subject = Subject.of(checkpoint, model, out, say)
     made_from = dict(subject.made_from)
     if read_inputs(source) != {**made_from, "target": name}:  # other versions, another machine
         made_from["exported"] = read_inputs(source)
+    start = _measured(subject, {name: exported}, tolerance, source)
+    if start.wrong:
+        raise BackendError(f"{name} itself {start.wrong}")
     how = subject.quantization(calibration, tolerance)
     _check_out(out, how.inputs(target, made_from), overwrite)
     made = quantize(exported, target, how, out, made_from, say)
     return _measured(subject, {name: exported, target: made}, tolerance, out)
 
 
-def verify_alone(
+def verify_step(
     checkpoint: Path,
     targets: Sequence[Path],
     *,
@@ -141,7 +150,7 @@ def verify_alone(
 
     Args:
         checkpoint: what they were made from.
-        targets: folders of `export_alone` and `quantize_alone`.
+        targets: folders of `export_step` and `quantize_step`.
         tolerance: how far they may be from it.
         work: where all logits are kept, so that nothing is asked twice; nowhere, if not given.
         data: where the photos lie, if not where training found them.
@@ -151,14 +160,16 @@ def verify_alone(
         CheckpointError: a target was not made from the checkpoint, or no photos were held out; else
             see `compress`.
         DataError, BackendError, MissingExtraError: see `compress`.
-        BirdedgeError: a folder holds no target, or two hold the same one.
+        ImageError: a photo cannot be read.
+        BirdedgeError: a folder holds no target, two hold the same one, or the answers cannot be
+            kept.
     """
     with ExitStack() as until_done:
         folder = work or Path(until_done.enter_context(TemporaryDirectory()))
         return _asked(checkpoint, targets, tolerance, folder, data, say)[1]
 
 
-def package_alone(
+def package_step(
     checkpoint: Path,
     targets: Sequence[Path],
     out: Path,
@@ -173,21 +184,25 @@ def package_alone(
 
     Args:
         checkpoint: what they were made from.
-        targets: folders of `export_alone` and `quantize_alone`.
+        targets: folders of `export_step` and `quantize_step`.
         out: the bundle's folder; written whole or not at all.
         tolerance: how far they may be from the network.
-        work: see `verify_alone`; beside `out`, and only until all is done, if not given.
+        work: see `verify_step`; beside `out` until the bundle is there, if not given.
         data: where the photos lie, if not where training found them.
         overwrite: whether an older bundle may be replaced.
         say: told what goes on, a line at a time.
 
     Raises:
-        BackendError: no target keeps to the tolerance; else see `verify_alone`.
+        BackendError: no target keeps to the tolerance; else see `verify_step`.
         BundleError: the bundle cannot be written.
+        BirdedgeError: `work` lies in the bundle, or the bundle in a target; else see `verify_step`.
     """
     check_place(out, overwrite=overwrite)
-    kept = work or beside(out)
-    check_apart(kept, out)
+    # Others may have stages beside the bundle.
+    kept = work or beside(out) / "verified"
+    check_apart(kept, out, "--work")
+    for target in targets:
+        check_apart(out, target, "--out")
     model, accepted = _asked(checkpoint, targets, tolerance, kept, data, say)
     leave_out(accepted, say)
     say("packaging")
@@ -196,8 +211,10 @@ def package_alone(
         manifest = package(draft, model, accepted, record)
     if work is None:
         remove_stages(kept)
+        with suppress(OSError):
+            beside(out).rmdir()
     figures = {name: accepted.figures[name] for name in accepted.made}
-    return Compressed(out, manifest, {}, figures, accepted.refused)
+    return Compressed(out, manifest, {}, accepted.network, figures, accepted.refused)
 
 
 def _asked(
@@ -208,32 +225,64 @@ def _asked(
     data: Path | None,
     say: Say,
 ) -> tuple[Model, Accepted]:
-    made = _read_all(targets)
-    model = _model_of(checkpoint, targets, data)
+    for target in targets:
+        check_apart(work, target, "--work")
+    made = _read_all(targets, say)
+    model = _model_of(checkpoint, list(made), data)
     check_held_out(model.photos)
     say_of_photos(model.photos, model.photos, say)
-    return model, accept(Subject.of(checkpoint, model, work, say), made, tolerance)
+    by_name = dict(made.values())
+    return model, accept(Subject.of(checkpoint, model, work, say), by_name, tolerance)
 
 
 def _check_out(out: Path, inputs: Mapping[str, Any], overwrite: bool) -> None:
-    if out.exists() and not overwrite and not is_made_from(out, inputs):
+    """See that a target's folder is free, or the same target's, or may be replaced.
+
+    Raises:
+        BirdedgeError: it is not.
+    """
+    if out.resolve() == Path.cwd():
+        raise BirdedgeError(f"{out} is the folder that this runs in; choose another --out")
+    there = read_inputs(out)
+    if there is None or is_made_from(out, inputs):
+        return  # `stage` knows what to do
+    if "target" not in there:
+        raise BirdedgeError(f"{out} is another stage's; choose another --out")
+    if not overwrite:
         raise BirdedgeError(
             f"{out} exists already and was not made like that; choose another --out, or use --force"
         )
 
 
-def _read_all(folders: Sequence[Path]) -> dict[str, Made]:
-    made: dict[str, Made] = {}
+def _read_all(folders: Sequence[Path], say: Say) -> dict[Path, tuple[str, Made]]:
+    """Targets by folder; what else a folder of stages holds is passed over.
+
+    Raises:
+        BirdedgeError: there are none, or two alike.
+    """
+    made: dict[Path, tuple[str, Made]] = {}
     for folder in folders:
-        name, target = read_made(folder)
-        if name in made:
-            raise BirdedgeError(f"{folder} holds {name}, as another folder does")
-        made[name] = target
+        if folder.name.endswith(PARTIAL):
+            say(f"{folder} is passed over: what should have made it was interrupted")
+        elif "target" not in (read_inputs(folder) or {"target": None}):
+            say(f"{folder} is passed over: it holds no target")
+        else:
+            name, target = read_made(folder)
+            if name in {other for other, _ in made.values()}:
+                raise BirdedgeError(f"{folder} holds {name}, as another folder does")
+            made[folder] = name, target
+    if not made:
+        raise BirdedgeError("there is no target of `birdedge export` or `quantize`")
     return made
 
 
 def _model_of(checkpoint: Path, folders: Sequence[Path], data: Path | None) -> Model:
-    """The network that targets were made from, mirrored if they are."""
+    """The network that targets were made from, mirrored if they are.
+
+    Raises:
+        CheckpointError: they were not made from this checkpoint.
+        BirdedgeError: some are mirrored and others are not.
+    """
     digest = sha256(checkpoint) if checkpoint.is_file() else ""
     mirrored = set()
     for folder in folders:
@@ -247,30 +296,26 @@ def _model_of(checkpoint: Path, folders: Sequence[Path], data: Path | None) -> M
 
 
 def _measured(
-    subject: Subject, made: Mapping[str, Made], tolerance: Tolerance, out: Path
-) -> MadeAlone:
-    """What the last of these targets is, before and after."""
+    subject: Subject, made: Mapping[str, Made], tolerance: Tolerance, folder: Path
+) -> Step:
+    """What the last of these targets is, and what was before it."""
     model, target = subject.model, list(made)[-1]
+    in_float = made[target].in_float
     if not model.photos.val:
         subject.say("not measured: no photos were held out from training")
-        return MadeAlone(target, out, {}, None)
+        return Step(target, folder, {}, in_float, None)
     with TemporaryDirectory() as work:
         asked = Subject(model, Path(work), subject.made_from, subject.say)
         logits = asked.answers(made, model.photos.val, "validation")
     labels, reference = labels_of(model.photos.val), logits[REFERENCE]
-    macs = count_macs(model.network, model.info.preprocess.input_size)
-    parameters = count_parameters(model.network)
-    megabytes = {name: item.megabytes for name, item in made.items()}
-    megabytes[REFERENCE] = sum(tensor.nbytes for tensor in model.weights.values()) / 1e6
+    size = model.info.preprocess.input_size
+    weights = sum(tensor.nbytes for tensor in model.weights.values()) / 1e6
+    megabytes = {REFERENCE: weights} | {name: item.megabytes for name, item in made.items()}
     figures = {
-        name: StageFigures(
-            megabytes=megabytes[name],
-            macs=macs,
-            parameters=parameters,
-            top1=top1(logits[name], labels),
-            agreement=float((logits[name].argmax(axis=1) == reference.argmax(axis=1)).mean()),
-        )
-        for name in (REFERENCE, *made)
+        name: stage_figures(model.network, size, megabytes[name], logits[name], reference, labels)
+        for name in megabytes
     }
     wrong = tolerance.broken_by(target, logits[target], reference, labels)
-    return MadeAlone(target, out, figures, wrong)
+    if wrong is not None:
+        wrong += even_with(made[target])
+    return Step(target, folder, figures, in_float, wrong)
