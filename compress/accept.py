@@ -27,7 +27,7 @@ class NetworkFigures:
     Attributes:
         macs: multiply-adds of one picture.
         parameters: weights and biases.
-        figures: in PyTorch, and of the checkpoint's file size as float32.
+        figures: in PyTorch; megabytes are those of its weights.
     """
 
     macs: int

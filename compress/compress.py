@@ -32,7 +32,7 @@ _USUAL_CALIBRATION, _USUAL_TOLERANCE = Calibration(), Tolerance()
 
 @dataclass(frozen=True)
 class Compressed:
-    """What `compress` left behind.
+    """A bundle, and what is known of it.
 
     Attributes:
         folder: the bundle.

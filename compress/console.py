@@ -21,7 +21,7 @@ _EPOCH, _STAGE = "last.ckpt", "*/result.json"
 
 @contextmanager
 def in_one_line(saved: Path | None) -> Iterator[None]:
-    """What may train says what is wrong in one line, as `birdedge train` does.
+    """Whatever is wrong is said in one line, as `birdedge train` does.
 
     Args:
         saved: where the same command finds what it goes on from.

@@ -1,6 +1,6 @@
 """From a network to the files of its targets: exported once per format, quantized where asked."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,15 +57,6 @@ class Quantization:
     judge: Callable[[str, Exported], str | None] = lambda name, model: None
     settled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     record: Mapping[str, Any] = field(default_factory=dict)
-
-    def inputs(self, name: str, made_from: Mapping[str, Any]) -> dict[str, Any]:
-        """All that decides what comes out for a target, as JSON; see `stage`."""
-        return {
-            **made_from,
-            "target": name,
-            **self.record,
-            "settled": self.settled.get(name, ()),
-        }
 
     def judge_of(self, name: str) -> Judge:
         """What judges versions of one target."""
@@ -187,8 +178,23 @@ def quantize(
             },
         }
 
-    stage(folder, how.inputs(name, made_from), quantize_into)
+    settled = how.settled.get(name, ())
+    stage(folder, quantization_inputs(name, made_from, how.record, settled), quantize_into)
     return read_made(folder)[1]
+
+
+def quantization_inputs(
+    name: str, made_from: Mapping[str, Any], how: Mapping[str, Any], settled: Sequence[str] = ()
+) -> dict[str, Any]:
+    """All that decides what `quantize` makes, as JSON; see `stage`.
+
+    Args:
+        name: of the INT8 target.
+        made_from: what the network is.
+        how: `Quantization.record`.
+        settled: layers to leave in float, where that is known already.
+    """
+    return {**made_from, "target": name, **how, "settled": settled}
 
 
 def read_made(folder: Path) -> tuple[str, Made]:

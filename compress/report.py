@@ -31,7 +31,7 @@ def stage_row(name: str, figures: StageFigures) -> tuple[str, ...]:
 
 
 def stages_table(figures: Mapping[str, StageFigures]) -> Table:
-    """What pruning and recovery did to a network."""
+    """What stages did to a network."""
     rows = [stage_row(name, item) for name, item in figures.items()]
     return _table(None, STAGE_HEADINGS, rows)
 

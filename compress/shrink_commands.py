@@ -7,6 +7,7 @@ import typer
 
 from ..runtime.errors import BirdedgeError
 from ..runtime.extras import needs_extra
+from ..runtime.stopping import ended_like_interrupted
 from .console import in_one_line, say, tell_stages
 from .options import (
     AsJson,
@@ -57,11 +58,12 @@ def prune_command(
         refuse(context, ("on",), "goes with --latency")
     if importance != "taylor":
         refuse(context, ("steps",), "goes with --importance taylor")
-    with needs_extra("compress"):
+    with needs_extra("compress"), ended_like_interrupted():
         from .shrink import prune_checkpoint
-    pruning, deadline = pruning_goal(macs, latency, on, importance, scope, steps, round_to)
-    prune_checkpoint(checkpoint, out, pruning, deadline, data=data, say=say)
-    stages = _measured({"as trained": checkpoint, "pruned": out}, data)
+
+        pruning, deadline = pruning_goal(macs, latency, on, importance, scope, steps, round_to)
+        prune_checkpoint(checkpoint, out, pruning, deadline, data=data, say=say)
+        stages = _measured({"as trained": checkpoint, "pruned": out}, data)
     tell_stages(context, out, stages, checkpoint=str(out))
 
 

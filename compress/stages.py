@@ -41,8 +41,7 @@ def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]
     wanted = _round_trip(inputs)
     if is_made_from(folder, inputs) and (done := read_result(folder)) is not None:
         return done
-    folder = folder.resolve()  # "." has no name of its own
-    partial = folder.with_name(folder.name + PARTIAL)
+    folder, partial = folder.resolve(), interrupted(folder)
     for place in (folder, partial):
         if _is_of_others(place):
             raise BirdedgeError(f"{place} is none of birdedge's; choose another folder")
@@ -84,9 +83,20 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     return result
 
 
+def interrupted(folder: Path) -> Path:
+    """Where a stage is until it is whole."""
+    folder = folder.resolve()  # "." has no name of its own
+    return folder.with_name(folder.name + PARTIAL)
+
+
 def beside(out: Path) -> Path:
     """Where stages wait for the folder they belong to."""
     return Path(f"{out.resolve()}.work")  # "." has no name of its own
+
+
+def answers_beside(out: Path) -> Path:
+    """Where answers to photos wait for a bundle, apart from what a compression may have left."""
+    return beside(out) / "verified"
 
 
 def check_apart(place: Path, other: Path, option: str) -> None:
@@ -121,7 +131,9 @@ def _round_trip(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_of_others(folder: Path) -> bool:
     with suppress(OSError):
-        return any(folder.iterdir()) and not (folder / _INPUTS).is_file()
+        # One that was killed as it began has no more than half a note of its inputs.
+        more = any(path.name != _INPUTS for path in folder.iterdir())
+        return more and read_inputs(folder) is None
     return folder.exists()
 
 

@@ -24,7 +24,7 @@ from .options import (
     ToWandb,
     one_of,
 )
-from .stages import beside
+from .stages import answers_beside
 from .targets import CALIBRATION_METHODS, TARGETS, Calibration
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ ForceTarget = Annotated[
 ]
 Work = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Keep all answers here, so that no photo is asked twice."),
+    typer.Option(metavar="DIR", help="Keep all answers here, so that no photo is looked at twice."),
 ]
 
 
@@ -180,7 +180,7 @@ def package_command(
     A target that strays too far from the network is left out, which is said, and the exit code is
     1. After `birdedge verify` with the same --work no photo is asked again.
     """
-    with in_one_line(saved=work or beside(out)):
+    with in_one_line(saved=work or answers_beside(out)):
         from .steps import package_step
         from .tolerance import Tolerance
 
@@ -192,12 +192,13 @@ def package_command(
 
 
 def _tell(context: typer.Context, step: "Step", advice: str = "") -> None:
-    tell_stages(
-        context, step.folder, step.figures, target=step.target, folder=str(step.folder),
-        wrong=step.wrong, in_float=list(step.in_float),
-    )  # fmt: skip
     if step.in_float:
         say(f"in float: {', '.join(step.in_float)}")
     if step.wrong:
         say(f"{step.target} {step.wrong}{advice}")
+    tell_stages(
+        context, step.folder, step.figures, target=step.target, folder=str(step.folder),
+        wrong=step.wrong, in_float=list(step.in_float),
+    )  # fmt: skip
+    if step.wrong:
         raise typer.Exit(1)

@@ -14,14 +14,24 @@ from ..runtime.bundle import check_place, new_bundle, sha256
 from ..runtime.errors import BackendError, BirdedgeError, CheckpointError
 from .accept import Accepted, accept, even_with, leave_out
 from .compress import Compressed
-from .make import Made, Say, export, quantize, read_made
+from .make import Made, Say, export, quantization_inputs, quantize, read_made
 from .model import Model
 from .package import package
 from .photos import check_held_out, labels_of, say_of_photos
 from .provenance import compression_record
 from .quantizers import load_quantizer
 from .stage_figures import StageFigures, stage_figures
-from .stages import PARTIAL, beside, check_apart, is_made_from, read_inputs, remove_stages
+from .stages import (
+    PARTIAL,
+    answers_beside,
+    beside,
+    check_apart,
+    interrupted,
+    is_made_from,
+    read_inputs,
+    read_result,
+    remove_stages,
+)
 from .subject import Subject
 from .targets import TARGETS, Calibration, int8_target
 from .tolerance import Tolerance
@@ -81,6 +91,8 @@ def export_step(
     subject = Subject.of(checkpoint, Model.load(checkpoint, data, mirror), out, say)
     model, size = subject.model, subject.model.info.preprocess.input_size
     _check_out(out, {**subject.made_from, "target": target}, overwrite)
+    if model.photos.val:
+        say_of_photos(model.photos, model.photos, say)
     made = export(model.network, size, target, out, subject.made_from, say)
     return _measured(subject, {target: made}, tolerance, out)
 
@@ -128,13 +140,16 @@ def quantize_step(
     made_from = dict(subject.made_from)
     if read_inputs(source) != {**made_from, "target": name}:  # other versions, another machine
         made_from["exported"] = read_inputs(source)
+    inputs = quantization_inputs(target, made_from, subject.how(calibration, tolerance))
+    _check_out(out, inputs, overwrite)
+    say_of_photos(model.photos, model.photos, say)
     start = _measured(subject, {name: exported}, tolerance, source)
     if start.wrong:
         raise BackendError(f"{name} itself {start.wrong}")
-    how = subject.quantization(calibration, tolerance)
-    _check_out(out, how.inputs(target, made_from), overwrite)
-    made = quantize(exported, target, how, out, made_from, say)
-    return _measured(subject, {name: exported, target: made}, tolerance, out)
+    if not (is_made_from(out, inputs) and read_result(out)):
+        how = subject.quantization(calibration, tolerance)
+        quantize(exported, target, how, out, made_from, say)
+    return _measured(subject, {name: exported, target: read_made(out)[1]}, tolerance, out)
 
 
 def verify_step(
@@ -198,8 +213,7 @@ def package_step(
         BirdedgeError: `work` lies in the bundle, or the bundle in a target; else see `verify_step`.
     """
     check_place(out, overwrite=overwrite)
-    # Others may have stages beside the bundle.
-    kept = work or beside(out) / "verified"
+    kept = work or answers_beside(out)
     check_apart(kept, out, "--work")
     for target in targets:
         check_apart(out, target, "--out")
@@ -243,12 +257,11 @@ def _check_out(out: Path, inputs: Mapping[str, Any], overwrite: bool) -> None:
     """
     if out.resolve() == Path.cwd():
         raise BirdedgeError(f"{out} is the folder that this runs in; choose another --out")
-    there = read_inputs(out)
-    if there is None or is_made_from(out, inputs):
-        return  # `stage` knows what to do
-    if "target" not in there:
-        raise BirdedgeError(f"{out} is another stage's; choose another --out")
-    if not overwrite:
+    for place in (out, interrupted(out)):
+        if "target" not in (read_inputs(place) or inputs):
+            raise BirdedgeError(f"{place} is another stage's; choose another --out")
+    # Of a folder that is none, `stage` knows what to do.
+    if read_inputs(out) is not None and not is_made_from(out, inputs) and not overwrite:
         raise BirdedgeError(
             f"{out} exists already and was not made like that; choose another --out, or use --force"
         )
@@ -264,7 +277,7 @@ def _read_all(folders: Sequence[Path], say: Say) -> dict[Path, tuple[str, Made]]
     for folder in folders:
         if folder.name.endswith(PARTIAL):
             say(f"{folder} is passed over: what should have made it was interrupted")
-        elif "target" not in (read_inputs(folder) or {"target": None}):
+        elif "target" not in (read_inputs(folder) or {}) and len(folders) > 1:
             say(f"{folder} is passed over: it holds no target")
         else:
             name, target = read_made(folder)

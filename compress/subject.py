@@ -1,7 +1,7 @@
 """A network from export to verification: each stage a folder, and none of them made twice."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +82,9 @@ class Subject:
         self.say(f"calibrating on {len(drawn)} photos, {calibration.method}")
         pictures = [*batches(drawn, preprocess, model.photos.box_margin)]
         photos = CalibrationSet(np.concatenate(pictures), preprocess, calibration.method)
-        record = {"calibration_photos": len(drawn), "method": calibration.method}
         if made_of_twin is not None:
             settled = {name: item.in_float for name, item in made_of_twin.items()}
-            return Quantization(photos, settled=settled, record=record)
+            return Quantization(photos, settled=settled, record=self.how(calibration))
 
         held_out = np.concatenate([*batches(model.photos.val, preprocess, model.photos.box_margin)])
         labels = labels_of(model.photos.val)
@@ -96,8 +95,13 @@ class Subject:
             logits = run_exported(version, preprocess, held_out)
             return tolerance.broken_by(name, logits, reference, labels)
 
-        record |= {"max_drop": tolerance.max_drop, "min_agreement": tolerance.min_agreement}
-        return Quantization(photos, judge, record=record)
+        return Quantization(photos, judge, record=self.how(calibration, tolerance))
+
+    def how(self, calibration: Calibration, tolerance: Tolerance | None = None) -> dict[str, Any]:
+        """What decides how it is quantized, as JSON; no tolerance where layers are settled."""
+        photos = min(calibration.photos, len(self.model.photos.train))
+        record = {"calibration_photos": photos, "method": calibration.method}
+        return record | ({} if tolerance is None else asdict(tolerance))
 
     def answers(
         self, made: Mapping[str, Made], photos: tuple[Photo, ...], name: str

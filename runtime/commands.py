@@ -94,7 +94,8 @@ def classify_command(
         bool,
         typer.Option(
             "--whole-frame",
-            help="While something moves, name all of the frame: for a bird that fills it.",
+            help="While something moves, name all of the frame: for a bird that fills up to half "
+            "of it.",
         ),
     ] = False,
     zones: Annotated[
@@ -114,7 +115,8 @@ def classify_command(
             metavar="PERCENT",
             min=0.01,
             max=50,
-            help="Pass over what moves in less of the frame: insects, rain, leaves.",
+            help="Pass over what moves in less of the frame: insects, rain, leaves. In an --roi, "
+            "what fills a tenth of it always counts.",
         ),
     ] = 0.2,
     roi: Annotated[
@@ -131,7 +133,8 @@ def classify_command(
         bool,
         typer.Option(
             "--every-frame",
-            help="Name every frame, or the --roi of it, by itself, moving or not; nothing is kept.",
+            help="Name every frame, or the --roi of it, by itself, moving or not; no visits are "
+            "told apart or stored.",
         ),
     ] = False,
     frames: Annotated[
@@ -303,17 +306,18 @@ def _where_to_look(
     # One picture in a folder is not a moment after another.
     if kind == "dir" and zones:
         raise typer.BadParameter("pictures in a folder are named whole", param_hint="--zone")
+    asked = "--roi"
     if roi is None and not zones and kind != "dir":
         # Not by Typer, which would split zones at the spaces in a polygon.
-        roi = os.environ.get("BIRDEDGE_ROI") or None
-        usual = os.environ.get("BIRDEDGE_ZONES", "").split(";")
-        zones = [zone for zone in usual if zone.strip()]
+        roi, asked = os.environ.get("BIRDEDGE_ROI") or None, "BIRDEDGE_ROI"
+        usual = "" if every_frame else os.environ.get("BIRDEDGE_ZONES", "")
+        zones = [zone for zone in usual.split(";") if zone.strip()]
         if roi and zones:
             raise typer.BadParameter("cannot be had with BIRDEDGE_ROI", param_hint="BIRDEDGE_ZONES")
     try:
         part = None if roi is None else parse_region(roi)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--roi") from error
+        raise typer.BadParameter(str(error), param_hint=asked) from error
     if every_frame or kind == "dir":
         return part, False, kind == "video"
     try:
@@ -325,4 +329,6 @@ def _where_to_look(
     if part is None:
         return MotionDetector(min_size / 100, polygons), True, kind == "video"
     within = [] if part == WHOLE_FRAME else [part.corners]
-    return MovingPart(part, MotionDetector(min_size / 100, within)), True, kind == "video"
+    # In a part that is small, nothing might ever be large enough.
+    smallest = min(min_size / 100, part.width * part.height / 10)
+    return MovingPart(part, MotionDetector(smallest, within)), True, kind == "video"

@@ -18,7 +18,7 @@ class Region:
     """A part of a frame, in whole pixels of it; right and bottom are outside.
 
     Attributes:
-        filled: how much of it moves, from 0 to 1, where it was not drawn around what moves.
+        filled: share of it in which something moves, where it was not drawn around that.
     """
 
     left: int

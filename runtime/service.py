@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -14,6 +14,9 @@ from .errors import ServiceError
 
 UNIT = "birdedge.service"
 SYNC, TIMER = "birdedge-sync.service", "birdedge-sync.timer"
+
+_WHERE = {"BIRDEDGE_ROI", "BIRDEDGE_ZONES"}
+"""Where in a frame to look: one or the other."""
 
 _SYNC_FROM = "BIRDEDGE_SYNC_FROM"
 
@@ -67,8 +70,9 @@ def settings(values: Mapping[str, str]) -> str:
 def install(camera: str, values: Mapping[str, str], root: Path = Path("/")) -> None:
     """Write unit and settings, and start the service now and at each start of the machine.
 
-    Settings that are there already and not given stay. Where ``BIRDEDGE_SYNC_FROM`` is among them,
-    a timer brings new models, too.
+    Settings that are there already and not given stay, but where to look is one or the other of
+    ``BIRDEDGE_ROI`` and ``BIRDEDGE_ZONES``. Where ``BIRDEDGE_SYNC_FROM`` is among them, a timer
+    brings new models, too.
 
     Args:
         camera: what it watches.
@@ -83,7 +87,7 @@ def install(camera: str, values: Mapping[str, str], root: Path = Path("/")) -> N
     values = {"BIRDEDGE_CAMERA": camera, **values}
     given = settings(values)
     try:
-        text = _other_lines(file, values) + given
+        text = _other_lines(file, {*values, *_given_up(values)}) + given
         folder.mkdir(parents=True, exist_ok=True)
         _write(file, text, mode=0o600)
         syncs = any(line.startswith(f"{_SYNC_FROM}=") for line in text.splitlines())
@@ -124,7 +128,13 @@ def _this_program() -> Path:
     return beside if beside.exists() or found is None else Path(found)
 
 
-def _other_lines(file: Path, values: Mapping[str, str]) -> str:
+def _given_up(values: Mapping[str, str]) -> set[str]:
+    """Settings that cannot be had with what is given."""
+    given = _WHERE & values.keys()
+    return _WHERE if given else set()
+
+
+def _other_lines(file: Path, values: Collection[str]) -> str:
     """What is in the file already, by hand or by this, but for what is given anew."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines(keepends=True)

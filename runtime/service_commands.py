@@ -58,10 +58,29 @@ def install(
             told = f"{name} is no setting of a service{f'; is it {close[0]}?' if close else ''}"
             raise typer.BadParameter(told, param_hint="--set")
         values[name] = value
+    _check_where(values)
     write(camera, values)
     typer.echo(
         "it starts; `birdedge service status` and `journalctl -u birdedge` tell more", err=True
     )
+
+
+def _check_where(values: dict[str, str]) -> None:
+    """What `birdedge classify` would refuse would end the service again and again."""
+    from .regions import parse_region, parse_zone
+
+    roi, zones = values.get("BIRDEDGE_ROI"), values.get("BIRDEDGE_ZONES", "")
+    try:
+        if roi:
+            parse_region(roi)
+        for zone in zones.split(";"):
+            if zone.strip():
+                parse_zone(zone)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--set") from error
+    if roi and zones.strip():
+        told = "BIRDEDGE_ROI cannot be had with BIRDEDGE_ZONES"
+        raise typer.BadParameter(told, param_hint="--set")
 
 
 def _names_of_settings() -> list[str]:

@@ -47,7 +47,11 @@ def stopped_by_signals() -> Iterator[Stop]:
 
 @contextmanager
 def ended_like_interrupted() -> Iterator[None]:
-    """SIGTERM, as of `kill` or `timeout`, ends work as Ctrl-C does: nothing is left half."""
+    """SIGTERM, as of `kill` or `timeout`, ends work as Ctrl-C does: nothing is left half.
+
+    Raises:
+        KeyboardInterrupt: at either of them, also where a library makes another error of it.
+    """
     asked = Event()
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -55,7 +55,7 @@ class View:
         )
 
     def quality(self) -> float:
-        """How much its vote counts: sharpness times size, times how much of it the bird fills.
+        """How much its vote counts: sharpness times size, times how much of it moves.
 
         Sharpness is the standard deviation of the Laplacian (J. L. Pech-Pacheco et al., "Diatom
         Autofocusing in Brightfield Microscopy", ICPR 2000). Beyond the model's own input size,
@@ -65,7 +65,7 @@ class View:
         sharpness = float(cv2.Laplacian(gray, cv2.CV_32F).std())
         size = min(1.0, min(self.pixels.shape[:2]) / int(self.fitted.shape[0]))
         # Fog, too, must have a weight.
-        return float(max(sharpness, 1e-3) * size * self.region.filled)
+        return float(max(sharpness * size * self.region.filled, 1e-3))
 
 
 @dataclass(frozen=True)
@@ -178,6 +178,10 @@ class Ballot:
         """
         says = self.classifier.decide(logits, self._weights)
         return self._leader is not None and says.probability_of(self._leader) >= sure
+
+    def names(self, logits: NDArray[np.float32]) -> bool:
+        """Whether one view, ``[classes]``, can be named by itself."""
+        return self.classifier.decide(logits, self._weights).answer is not None
 
     def absorb(self, other: "Ballot") -> None:
         """Count the votes on what turned out to be the same bird, seen later by the same model."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -33,6 +33,10 @@ _SAME_VOTES = 15
 """Who comes when another one leaves is told by its species: by so many votes and so surely. If it
 is not by the last of these, it is the same bird."""
 
+_NOBODY_SECONDS = 10.0
+"""What moves in one place may be a twig as well. When for so long nobody can be named there, the
+bird that was has left."""
+
 
 @dataclass
 class _Bird:
@@ -43,12 +47,14 @@ class _Bird:
         newer: those since it may have been another one; none while it is surely the same.
         moved: when it was last seen to move.
         looked: when it was last looked for where it had been.
+        named: when a view of it could last be named.
     """
 
     ballot: Ballot
     newer: Ballot | None = None
     moved: float = 0.0
     looked: float = 0.0
+    named: float = 0.0
 
 
 class Watcher:
@@ -117,7 +123,7 @@ class Watcher:
             for seen, view, logits in zip(looks, views, answers, strict=True):
                 bird = self._birds[seen.number]
                 if bird.moved == frame.seconds or self._sits(seen.number, logits, frame.seconds):
-                    yield from self._vote(bird, view, logits, frame.seconds)
+                    yield from self._vote(bird, view, logits, frame)
 
     def _by_classifier(self, looks: list[Seen]) -> dict[Classifier, list[Seen]]:
         """One batch for each; there are two while birds stay that came before a change."""
@@ -130,19 +136,44 @@ class Watcher:
         bird = self._birds.get(seen.number)
         if bird is None:
             bird = self._birds[seen.number] = _Bird(Ballot(frame, self._classifier))
-        elif bird.newer is None and bird.ballot.decided and (self._one_place or not seen.sure):
+        elif not seen.sure and bird.newer is None and bird.ballot.decided and not self._one_place:
             # It may turn out to be the same bird, and its votes are added then.
             bird.newer = Ballot(frame, bird.ballot.classifier)
         bird.moved = frame.seconds
 
     def _vote(
-        self, bird: _Bird, view: View, logits: NDArray[np.float32], seconds: float
+        self, bird: _Bird, view: View, logits: NDArray[np.float32], frame: Frame
     ) -> Generator[Visit, None, None]:
-        if bird.newer is None:
-            if bird.ballot.add(view, logits, seconds):
-                yield bird.ballot.visit(ended=False)
+        if self._one_place:
+            yield from self._ended_by_nobody(bird, logits, frame)
+            named = bird.named == frame.seconds
+            if bird.ballot.decided and not named:
+                return
+            if named and (bird.ballot.decided or bird.ballot.votes >= _SAME_VOTES):
+                bird.newer = bird.newer or Ballot(frame, bird.ballot.classifier)
+                yield from self._vote_on_newer(bird, bird.newer, view, logits, frame.seconds)
+                return
+        elif bird.newer is not None:
+            yield from self._vote_on_newer(bird, bird.newer, view, logits, frame.seconds)
             return
-        newer = bird.newer
+        if bird.ballot.add(view, logits, frame.seconds):
+            yield bird.ballot.visit(ended=False)
+
+    def _ended_by_nobody(
+        self, bird: _Bird, logits: NDArray[np.float32], frame: Frame
+    ) -> Generator[Visit, None, None]:
+        """At one place something may move on when a bird has left: then nobody can be named."""
+        if bird.ballot.names(logits):
+            bird.named = frame.seconds
+        elif bird.ballot.decided and frame.seconds - bird.named >= _NOBODY_SECONDS:
+            if bird.newer is not None:
+                bird.ballot.absorb(bird.newer)
+            yield bird.ballot.visit(ended=True)
+            bird.ballot, bird.newer = Ballot(frame, bird.ballot.classifier), None
+
+    def _vote_on_newer(
+        self, bird: _Bird, newer: Ballot, view: View, logits: NDArray[np.float32], seconds: float
+    ) -> Generator[Visit, None, None]:
         newer.add(view, logits, seconds)
         same = newer.decided and newer.leader == bird.ballot.leader
         if same or newer.votes >= _SAME_VOTES:
@@ -166,7 +197,8 @@ class Watcher:
             recent = frame.seconds - bird.moved < _STILL_LONGEST_SECONDS
             if bird.ballot.decided and recent and since >= after:
                 bird.looked = frame.seconds
-                looks.append(seen)
+                # That it does not move says nothing against it.
+                looks.append(replace(seen, region=replace(seen.region, filled=1.0)))
         return looks
 
     def _sits(self, number: int, logits: NDArray[np.float32], seconds: float) -> bool:

@@ -21,6 +21,8 @@ from .rows import to_text
 FOLDER = "pictures"
 
 _QUALITY = 90
+_LARGEST = 1280
+"""Pixels of a side: hundreds of pictures may wait in memory, and a whole frame has millions."""
 
 _TOGETHER = 32
 """Pictures that are deleted in one transaction: on a full disk there is no space for many rows."""
@@ -40,9 +42,11 @@ class Budget:
 
 
 def encoded(pixels: NDArray[np.uint8]) -> bytes:
-    """RGB ``[h, w, 3]`` as JPEG."""
+    """RGB ``[h, w, 3]`` as JPEG, made smaller if it is a large frame's."""
     content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "jpeg", quality=_QUALITY)
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((_LARGEST, _LARGEST))
+    picture.save(content, "jpeg", quality=_QUALITY)
     return content.getvalue()
 
 

@@ -146,6 +146,7 @@ def test_what_lies_beside_a_bundle_stays(trained, steps: Path, tmp_path: Path) -
 
 def test_what_is_no_target_is_passed_over(trained, steps: Path, tmp_path: Path) -> None:
     """So that a folder of steps may be given with an asterisk."""
+    (tmp_path / "my-model").mkdir()
     for name in ("answers-test", "tflite-fp32.partial"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "inputs.json").write_text('{"asked": "others"}')
@@ -174,15 +175,17 @@ def test_nothing_is_written_into_what_is_read(trained, steps: Path, tmp_path: Pa
     assert call(verify, trained.path, source).exit_code == 0
 
 
-def test_a_stage_that_is_no_target_is_not_replaced(trained, tmp_path: Path) -> None:
-    stage = tmp_path / "recovered"
+@pytest.mark.parametrize("name", ["recovered", "recovered.partial"])
+@pytest.mark.parametrize("inputs", ['{"start": "1234"}', "[1, 2]"])
+def test_what_is_no_target_is_not_replaced(trained, tmp_path: Path, name: str, inputs: str) -> None:
+    stage = tmp_path / name
     stage.mkdir()
-    (stage / "inputs.json").write_text('{"start": "1234"}')
-    (stage / "checkpoint.safetensors").write_text("hours of training")
-    result = call(export, trained.path, "-o", stage, "--force")
+    (stage / "inputs.json").write_text(inputs)
+    (stage / "last.ckpt").write_text("hours of training")
+    result = call(export, trained.path, "-o", tmp_path / "recovered", "--force")
     assert result.exit_code == 1
-    assert "is another stage's; choose another --out" in result.stderr
-    assert (stage / "checkpoint.safetensors").read_text() == "hours of training"
+    assert f"birdedge: {stage} is " in result.stderr
+    assert (stage / "last.ckpt").read_text() == "hours of training"
 
 
 def test_the_folder_one_is_in_is_not_replaced(
@@ -353,6 +356,24 @@ def test_an_export_that_is_interrupted_leaves_no_target(
     monkeypatch.undo()
     assert call(export, trained.path, "-o", tmp_path / "e").exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["e"]
+
+
+def test_a_package_that_is_interrupted_goes_on(
+    trained, steps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("birdedge.compress.steps.package", interrupt)
+    arguments = (package, trained.path, steps / "onnx-fp32", "-o", tmp_path / "b")
+    stopped = call(*arguments)
+    assert stopped.exit_code == 130
+    assert "the same command goes on from here" in stopped.stderr
+    monkeypatch.undo()
+    again = call(*arguments)
+    assert again.exit_code == 0
+    assert "verifying" not in again.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
 def test_figures_are_recorded_by_wandb_when_it_is_on(

@@ -1,10 +1,12 @@
 """Regions as people write them, and the pictures that they make of frames."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
+from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.regions import (
     FixedRegion,
     MovingPart,
@@ -14,6 +16,7 @@ from birdedge.runtime.regions import (
     pictures_of,
 )
 from birdedge.runtime.sources import Frame
+from birdedge.runtime.visits import View
 
 
 @pytest.fixture
@@ -43,6 +46,14 @@ def test_a_part_is_looked_at_while_something_moves_and_says_how_much_of_it(frame
     (region,) = look(frame)
     assert region == Region(50, 50, 150, 100)
     assert region.filled == 0.25
+
+
+def test_a_view_counts_by_how_much_of_it_moves(frame: Frame, classifier: Classifier) -> None:
+    region = Region(20, 40, 100, 100)
+    whole, half = (
+        View.of(frame, replace(region, filled=share), classifier) for share in (1.0, 0.5)
+    )
+    assert half.quality() == pytest.approx(0.5 * whole.quality())
 
 
 def test_a_part_has_the_corners_of_a_zone() -> None:

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from birdedge.runtime import service, watch
 from birdedge.runtime.errors import ServiceError
 from birdedge.runtime.service import SYNC, TIMER, UNIT, install, settings, unit
+from birdedge.runtime.service_commands import service as command
 from birdedge.runtime.sources import Frame, Lost
 from birdedge.runtime.supervision import Supervisor
 
@@ -97,6 +99,34 @@ def test_a_timer_brings_new_models_where_it_is_said_from_where(tmp_path: Path) -
     assert program.count(" sync\n") == 1
     assert "BIRDEDGE_MODELS=/var/lib/birdedge/models" in program
     assert "BIRDEDGE_MODELS=/var/lib/birdedge/models" in (units / UNIT).read_text()
+
+
+def test_a_part_of_the_frame_and_zones_take_each_others_place(tmp_path: Path) -> None:
+    """Both together would be refused, again and again."""
+    file = tmp_path / "etc" / "birdedge" / "birdedge.env"
+    install("usb:0", {"BIRDEDGE_ZONES": "0,0 1,0 1,1", "BIRDEDGE_MIN_SIZE": "1"}, tmp_path)
+    install("usb:0", {"BIRDEDGE_ROI": "0,0,1,1"}, tmp_path)
+    assert "BIRDEDGE_ZONES" not in file.read_text()
+    assert "BIRDEDGE_ROI" in file.read_text() and "BIRDEDGE_MIN_SIZE" in file.read_text()
+    install("usb:0", {"BIRDEDGE_ZONES": "0,0 1,0 1,1"}, tmp_path)
+    assert "BIRDEDGE_ROI" not in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["BIRDEDGE_ROI=0.5,0,1,1"], "does not lie within the frame"),
+        (["BIRDEDGE_ZONES=0,0 1,1"], "a zone needs three"),
+        (["BIRDEDGE_ROI=0,0,1,1", "BIRDEDGE_ZONES=0,0 1,0 1,1"], "cannot be had with"),
+    ],
+)
+def test_where_not_to_look_is_refused_before_it_is_installed(
+    settings: list[str], told: str
+) -> None:
+    given = [word for setting in settings for word in ("--set", setting)]
+    done = CliRunner().invoke(command, ["install", "--camera", "usb:0", *given])
+    assert done.exit_code == 2
+    assert told in " ".join(done.stderr.split())
 
 
 def test_install_writes_unit_and_secret_settings_and_keeps_older_ones(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from birdedge.runtime.stopping import stopped_by_signals
+from birdedge.runtime.stopping import ended_like_interrupted, stopped_by_signals
 
 Handled = Callable[[signal.Signals, signal.Handlers], None]
 
@@ -46,3 +46,28 @@ def test_who_is_to_outlive_the_terminal_does(handled: Handled) -> None:
     with stopped_by_signals() as stop:
         os.kill(os.getpid(), signal.SIGHUP)
         assert not stop.wait(0.1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_work_is_interrupted_also_where_a_library_makes_another_error_of_it(
+    handled: Handled, number: signal.Signals
+) -> None:
+    handled(number, signal.SIG_DFL)
+    with pytest.raises(KeyboardInterrupt), ended_like_interrupted():
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    assert signal.getsignal(number) == signal.SIG_DFL
+    with pytest.raises(ImportError), ended_like_interrupted():
+        raise ImportError("of its own")
+
+
+def test_work_in_the_background_does_not_hear_of_ctrl_c(handled: Handled) -> None:
+    handled(signal.SIGINT, signal.SIG_IGN)
+    with ended_like_interrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN

@@ -1,7 +1,6 @@
 """A bird that stays is named once, by all its views; colours stand for species here."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -13,7 +12,7 @@ from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.regions import Region
 from birdedge.runtime.sources import Frame, Lost
-from birdedge.runtime.visits import View, Visit
+from birdedge.runtime.visits import Visit
 from birdedge.runtime.watcher import Watcher
 
 START = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
@@ -235,12 +234,25 @@ def test_at_one_place_the_species_alone_tells_who_comes_next(
     assert [v.votes for v in stays] == [40]
 
 
-def test_a_view_counts_by_how_much_of_it_the_bird_fills(classifier: Classifier) -> None:
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 255, (160, 320, 3), dtype=np.uint8)
-    frame = Frame(pixels, START, "garden", 0, 0.0)
-    whole, half = (View.of(frame, replace(LEFT, filled=share), classifier) for share in (1.0, 0.5))
-    assert half.quality() == pytest.approx(0.5 * whole.quality())
+def test_at_one_place_a_twig_that_moves_on_is_no_part_of_a_visit(
+    watch: Callable[..., list[Visit]], bundle: ModelBundle
+) -> None:
+    strict = Classifier(bundle, threads=1, threshold=0.6)
+    twig, bird = {LEFT: "#807f80"}, {LEFT: RED}
+
+    def ended(scenes: list[Birds]) -> list[Visit]:
+        return [v for v in watch(scenes, classifier=strict, one_place=True) if v.ended]
+
+    before = ended([twig] * 40 + [bird] * 20)
+    after = ended([bird] * 20 + [twig] * 150 + [bird] * 20)
+
+    assert [v.prediction.name for v in before] == ["unknown", "Northern Cardinal"]
+    assert before[1].start >= START + timedelta(seconds=4)
+    assert [v.prediction.name for v in after] == [
+        "Northern Cardinal", "unknown", "Northern Cardinal",
+    ]  # fmt: skip
+    assert after[0].seconds == pytest.approx(1.9)
+    assert after[2].start >= START + timedelta(seconds=17)
 
 
 def test_who_is_out_of_sight_for_a_moment_is_the_same_visit(

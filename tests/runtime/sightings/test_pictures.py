@@ -1,18 +1,21 @@
 """Pictures within their budget: which go, which stay, and by what clock."""
 
+import io
 import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from recordings import MakeVisit, kept, record
 
 from birdedge.runtime.durable import sync_to_disk
 from birdedge.runtime.errors import StoreError
 from birdedge.runtime.sightings import pictures, recorder
 from birdedge.runtime.sightings.database import read_database
-from birdedge.runtime.sightings.pictures import Budget, prune
+from birdedge.runtime.sightings.pictures import Budget, encoded, prune
 from birdedge.runtime.sightings.recorder import Recorder
 
 
@@ -149,3 +152,9 @@ def test_half_a_picture_is_removed_in_time(tmp_path: Path, visit: MakeVisit) -> 
     record(tmp_path, visit())
 
     assert {path.name for path in folder.glob("*.tmp")} == {"new.tmp"}
+
+
+def test_a_picture_of_a_large_frame_is_made_smaller_and_keeps_its_shape() -> None:
+    large = Image.open(io.BytesIO(encoded(np.zeros((2160, 3840, 3), np.uint8))))
+    small = Image.open(io.BytesIO(encoded(np.zeros((300, 400, 3), np.uint8))))
+    assert (large.size, small.size) == ((1280, 720), (400, 300))
