@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ..runtime.bundle import check_place, new_bundle
 from ..runtime.manifest import Manifest
 from ..runtime.preprocess import Preprocess
-from .accept import NetworkFigures, accept, leave_out
+from .accept import Accepted, NetworkFigures, accept, leave_out
 from .card import TargetFigures
 from .latency import Deadline, time_made
 from .make import Made, Say
@@ -136,15 +137,43 @@ def compress(
         record["stages"] = {name: asdict(item) for name, item in stages.items()}
     if twin is not None:
         record["twin"] = judged.info.provenance.model_dump(mode="json")
-    say("packaging")
-    with new_bundle(out, overwrite=overwrite) as draft:
-        manifest = package(draft, model, accepted, record)
+    done = bundle(out, model, accepted, record, stages, overwrite=overwrite, say=say)
     if work is None and accepted.refused:
         say(f"the stages are kept in {kept}, for another try with --force")
     elif work is None:
         remove_stages(kept / "of-twin")
         # An earlier command may have been stopped while it trained.
         remove_stages(kept, but=STAGES if shrinking is None else ())
+    return done
+
+
+def bundle(
+    out: Path,
+    model: Model,
+    accepted: Accepted,
+    record: Mapping[str, Any],
+    stages: dict[str, StageFigures],
+    *,
+    overwrite: bool,
+    say: Say,
+) -> Compressed:
+    """Write a bundle, whole or not at all; see `package` for what is raised besides.
+
+    Args:
+        out: its folder.
+        model: the network.
+        accepted: its targets.
+        record: how it was compressed.
+        stages: see `Compressed`.
+        overwrite: whether an older bundle may be replaced.
+        say: told what goes on, a line at a time.
+
+    Raises:
+        BundleError: it cannot be written.
+    """
+    say("packaging")
+    with new_bundle(out, overwrite=overwrite) as draft:
+        manifest = package(draft, model, accepted, record)
     figures = {name: accepted.figures[name] for name in accepted.made}
     return Compressed(out, manifest, stages, accepted.network, figures, accepted.refused)
 

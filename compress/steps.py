@@ -10,13 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..runtime.bundle import check_place, new_bundle, sha256
+from ..runtime.bundle import check_place, sha256
 from ..runtime.errors import BackendError, BirdedgeError, CheckpointError
 from .accept import Accepted, accept, even_with, leave_out
-from .compress import Compressed
+from .compress import Compressed, bundle
 from .make import Made, Say, export, quantization_inputs, quantize, read_made
 from .model import Model
-from .package import package
 from .photos import check_held_out, labels_of, say_of_photos
 from .provenance import compression_record
 from .quantizers import load_quantizer
@@ -219,16 +218,13 @@ def package_step(
         check_apart(out, target, "--out")
     model, accepted = _asked(checkpoint, targets, tolerance, kept, data, say)
     leave_out(accepted, say)
-    say("packaging")
-    with new_bundle(out, overwrite=overwrite) as draft:
-        record = compression_record(checkpoint, model, accepted)
-        manifest = package(draft, model, accepted, record)
+    record = compression_record(checkpoint, model, accepted)
+    done = bundle(out, model, accepted, record, {}, overwrite=overwrite, say=say)
     if work is None:
         remove_stages(kept)
         with suppress(OSError):
             beside(out).rmdir()
-    figures = {name: accepted.figures[name] for name in accepted.made}
-    return Compressed(out, manifest, {}, accepted.network, figures, accepted.refused)
+    return done
 
 
 def _asked(

@@ -130,8 +130,7 @@ def _this_program() -> Path:
 
 def _given_up(values: Mapping[str, str]) -> set[str]:
     """Settings that cannot be had with what is given."""
-    given = _WHERE & values.keys()
-    return _WHERE if given else set()
+    return _WHERE if _WHERE & values.keys() else set()
 
 
 def _other_lines(file: Path, values: Collection[str]) -> str:

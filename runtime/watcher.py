@@ -157,6 +157,8 @@ class Watcher:
             yield from self._vote_on_newer(bird, bird.newer, view, logits, frame.seconds)
             return
         if bird.ballot.add(view, logits, frame.seconds):
+            # By all views together, though perhaps by none alone.
+            bird.named = frame.seconds
             yield bird.ballot.visit(ended=False)
 
     def _ended_by_nobody(

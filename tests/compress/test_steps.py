@@ -364,7 +364,7 @@ def test_a_package_that_is_interrupted_goes_on(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("birdedge.compress.steps.package", interrupt)
+    monkeypatch.setattr("birdedge.compress.compress.package", interrupt)
     arguments = (package, trained.path, steps / "onnx-fp32", "-o", tmp_path / "b")
     stopped = call(*arguments)
     assert stopped.exit_code == 130

@@ -1,67 +1,26 @@
 """A bird that stays is named once, by all its views; colours stand for species here."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import pytest
 from colours import BLUE, GREEN, RED
 from PIL import ImageColor
+from watching import LEFT, LOST, RIGHT, START, visits_of
 
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
 from birdedge.runtime.regions import Region
-from birdedge.runtime.sources import Frame, Lost
+from birdedge.runtime.sources import Frame
 from birdedge.runtime.visits import Visit
 from birdedge.runtime.watcher import Watcher
-
-START = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
-LEFT, RIGHT = Region(20, 40, 100, 120), Region(220, 40, 300, 120)
-Birds = dict[Region, str]
-"""Which colour moves where, in one frame."""
-LOST: Birds = {Region(0, 0, 0, 0): "lost"}
-"""No frame: the camera is lost."""
-NO_CHANGES: Mapping[int, Classifier] = {}
 
 
 @pytest.fixture
 def watch(classifier: Classifier) -> Callable[..., list[Visit]]:
-    """Visits that come of birds frame by frame, ten frames a second; gray where none is."""
-
-    def run(
-        scenes: Sequence[Birds],
-        classifier: Classifier = classifier,
-        changes: Mapping[int, Classifier] = NO_CHANGES,
-        one_place: bool = False,
-    ) -> list[Visit]:
-        moving: list[Birds] = []
-
-        def now(_: bool) -> Classifier:
-            """At each of these frames another one takes over; it is asked for before each."""
-            nonlocal classifier
-            classifier = changes.get(len(moving), classifier)
-            return classifier
-
-        def moments() -> Iterator[Frame | Lost]:
-            for number, birds in enumerate(scenes):
-                if birds is LOST:
-                    moving.append({})
-                    yield Lost(number / 10)
-                    continue
-                pixels = np.full((160, 320, 3), 128, np.uint8)
-                for region, color in birds.items():
-                    region.crop(pixels)[:] = ImageColor.getrgb(color.removeprefix("still "))
-                moving.append({
-                    region: color for region, color in birds.items() if "still" not in color
-                })  # fmt: skip
-                seconds = number / 10
-                taken = START + timedelta(seconds=seconds)
-                yield Frame(pixels, taken, "garden", number, seconds)
-
-        watcher = Watcher(now, lambda frame: list(moving[frame.number]), one_place=one_place)
-        return list(watcher.visits(moments()))
-
-    return run
+    return partial(visits_of, classifier=classifier)
 
 
 def test_a_visit_is_told_when_it_is_decided_and_when_it_has_ended(
@@ -218,41 +177,6 @@ def test_who_takes_the_place_of_another_is_another_visit(
     ]
     assert visits[1].seconds == pytest.approx(1.9)
     assert visits[3].start == START + timedelta(seconds=3)
-
-
-def test_at_one_place_the_species_alone_tells_who_comes_next(
-    watch: Callable[..., list[Visit]],
-) -> None:
-    one_after_another = [{LEFT: RED}] * 20 + [{LEFT: BLUE}] * 20 + [{}] * 40
-    told = [v for v in watch(one_after_another, one_place=True) if v.ended]
-    moved = [v for v in watch(one_after_another) if v.ended]
-    stays = [v for v in watch([{LEFT: RED}] * 40 + [{}] * 40, one_place=True) if v.ended]
-
-    assert [v.prediction.name for v in told] == ["Northern Cardinal", "Indigo Bunting"]
-    assert abs(told[1].start - START - timedelta(seconds=2)) <= timedelta(seconds=0.2)
-    assert len(moved) == 1
-    assert [v.votes for v in stays] == [40]
-
-
-def test_at_one_place_a_twig_that_moves_on_is_no_part_of_a_visit(
-    watch: Callable[..., list[Visit]], bundle: ModelBundle
-) -> None:
-    strict = Classifier(bundle, threads=1, threshold=0.6)
-    twig, bird = {LEFT: "#807f80"}, {LEFT: RED}
-
-    def ended(scenes: list[Birds]) -> list[Visit]:
-        return [v for v in watch(scenes, classifier=strict, one_place=True) if v.ended]
-
-    before = ended([twig] * 40 + [bird] * 20)
-    after = ended([bird] * 20 + [twig] * 150 + [bird] * 20)
-
-    assert [v.prediction.name for v in before] == ["unknown", "Northern Cardinal"]
-    assert before[1].start >= START + timedelta(seconds=4)
-    assert [v.prediction.name for v in after] == [
-        "Northern Cardinal", "unknown", "Northern Cardinal",
-    ]  # fmt: skip
-    assert after[0].seconds == pytest.approx(1.9)
-    assert after[2].start >= START + timedelta(seconds=17)
 
 
 def test_who_is_out_of_sight_for_a_moment_is_the_same_visit(
