@@ -4,9 +4,11 @@
 
 What might better a classifier that is fitted on frozen features (`train.probe`) is judged by this:
 test photos choose nothing, and a few hundred held-out ones do not tell two good probes apart. Each
-photo is named, together with its mirror image, by a probe that did not learn from it.
+photo is named, together with its mirror image, by a probe that did not learn from it. Which photos
+all probes name wrong, and which species they take them for, tells what no such probe can mend.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,7 +62,11 @@ def main(
     folds: Annotated[int, typer.Option(min=2)] = 5,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 0,
 ) -> None:
-    """Print a table of probes: how many photos each names wrong, and its log loss."""
+    """Print a table of probes, and what they are wrong about together.
+
+    Of each: how many photos it names wrong, how many have another name than its first two, and its
+    log loss.
+    """
     model = Model.load(checkpoint, None, mirror=False)
     begun_with = model.info.provenance.config["model"]["init_from"]
     if begun_with is None:
@@ -79,14 +85,19 @@ def main(
         classifier = classifier_of(network)
         starts[f"{known} known species"] = classifier.weight.detach(), classifier.bias.detach()
     print(f"{len(seen.species)} photos, {folds} folds (seed {seed})\n")
-    print("| fitted on | towards | weight decay | wrong | log loss |")
-    print("|---|---|---:|---:|---:|")
+    print("| fitted on | towards | weight decay | wrong | not in first two | log loss |")
+    print("|---|---|---:|---:|---:|---:|")
+    named = []
     for fitted_on, features in learned.items():
         for towards, start in starts.items():
             for weight_decay in weight_decays:
-                wrong, loss = _judge(seen, features, start, weight_decay, fold_of)
-                row = f"| {fitted_on} | {towards} | {weight_decay:g} | {wrong} | {loss:.3f} |"
-                print(row, flush=True)
+                logits = _cross_validated(seen, features, start, weight_decay, fold_of)
+                cells = (
+                    f"{fitted_on} | {towards} | {weight_decay:g} | {_judge(logits, seen.species)}"
+                )
+                print(f"| {cells} |", flush=True)
+                named.append(logits.argmax(dim=1))
+    _say_where_all_fail([label.name for label in model.info.labels], seen.species, named)
 
 
 def _look(model: Model, network: nn.Module, views: int) -> _Views:
@@ -127,10 +138,10 @@ def _folds(species: NDArray[np.int64], folds: int, seed: int) -> Tensor:
     return torch.from_numpy(fold_of)
 
 
-def _judge(
+def _cross_validated(
     seen: _Views, learned: list[Tensor], start: Line | None, weight_decay: float, fold_of: Tensor
-) -> tuple[int, float]:
-    """How many photos are named wrong, and the mean log loss, in nats."""
+) -> Tensor:
+    """Logits ``[photos, classes]``, of each photo by the probe that did not learn from it."""
     classes = int(seen.species.max()) + 1
     logits = torch.empty(len(seen.species), classes)
     for fold in range(int(fold_of.max()) + 1):
@@ -141,8 +152,26 @@ def _judge(
         # The mean of two answers of a linear classifier is its answer to their mean.
         both = (seen.plain[held_out] + seen.mirrored[held_out]) / 2
         logits[held_out] = both @ weight.T + bias
-    wrong = int((logits.argmax(dim=1) != seen.species).sum())
-    return wrong, float(F.cross_entropy(logits, seen.species))
+    return logits
+
+
+def _judge(logits: Tensor, species: Tensor) -> str:
+    """Cells of the table: wrong, wrong in two guesses, mean log loss in nats."""
+    first_two = logits.topk(2, dim=1).indices == species[:, None]
+    wrong, wrong_twice = (~first_two[:, 0]).sum(), (~first_two.any(dim=1)).sum()
+    return f"{wrong} | {wrong_twice} | {F.cross_entropy(logits, species):.3f}"
+
+
+def _say_where_all_fail(labels: list[str], species: Tensor, named: list[Tensor]) -> None:
+    """Which photos no probe names right, and what the last one takes them for."""
+    wrong = torch.stack(named) != species
+    by_all = wrong.all(dim=0)
+    some, all_ = int(wrong.any(dim=0).sum()), int(by_all.sum())
+    print(f"\n{some} photos are named wrong by some probe, {all_} by all:")
+    mistakes = zip(species[by_all].tolist(), named[-1][by_all].tolist(), strict=True)
+    pairs = Counter(" / ".join(sorted((labels[right], labels[given]))) for right, given in mistakes)
+    for pair, count in pairs.most_common(10):
+        print(f"- {count} {pair}")
 
 
 if __name__ == "__main__":

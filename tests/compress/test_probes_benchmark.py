@@ -1,5 +1,6 @@
 """The benchmark of linear probes judges each photo by a probe that did not learn from it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ def test_every_kind_of_probe_is_a_row_of_the_table(trained, tmp_path: Path, caps
 
     main(checkpoint, views=2, weight_decays=[0.03, 0.3], folds=3)
 
-    first, _, heads, _, *rows = capsys.readouterr().out.splitlines()
+    table, _, _ = capsys.readouterr().out.rpartition("\n\n")
+    first, _, heads, _, *rows = table.splitlines()
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     assert first == "42 photos, 3 folds (seed 0)"
-    assert heads == "| fitted on | towards | weight decay | wrong | log loss |"
+    assert heads == "| fitted on | towards | weight decay | wrong | not in first two | log loss |"
     assert [row[:3] for row in cells] == [
         [fitted_on, towards, weight_decay]
         for fitted_on in ("a photo, its mirror image", "a photo, 2 random views")
@@ -27,7 +29,7 @@ def test_every_kind_of_probe_is_a_row_of_the_table(trained, tmp_path: Path, caps
         for weight_decay in ("0.03", "0.3")
     ]
     # Shapes of three colours, which three probes of a third of them each tell apart.
-    assert all(int(row[3]) <= 4 and 0 < float(row[4]) < 0.7 for row in cells)
+    assert all(int(row[4]) <= int(row[3]) <= 4 and 0 < float(row[5]) < 0.7 for row in cells)
 
 
 def test_nothing_is_judged_by_what_learned_from_it(trained, tmp_path: Path, capsys) -> None:
@@ -42,11 +44,22 @@ def test_nothing_is_judged_by_what_learned_from_it(trained, tmp_path: Path, caps
 
     main(checkpoint, views=0, folds=3)
 
-    first, *_, towards_nothing, _ = capsys.readouterr().out.splitlines()
+    table, _, rest = capsys.readouterr().out.rpartition("\n\n")
+    first, *_, towards_nothing, towards_known = table.splitlines()
     # There are more features than photos: a probe names all noise right that it has learned by
     # heart, and of other noise a third.
     assert first.startswith("24 photos")
-    assert int(towards_nothing.split("|")[4]) > 8
+    wrong = [int(row.split("|")[4]) for row in (towards_nothing, towards_known)]
+    assert wrong[0] > 8
+    said = re.fullmatch(
+        r"(\d+) photos are named wrong by some probe, (\d+) by all:", rest.splitlines()[0]
+    )
+    by_some, by_all = int(said[1]), int(said[2])
+    assert by_all <= min(wrong) <= max(wrong) <= by_some <= sum(wrong)
+    # Every mistake of all is of a pair, and three species make three of them.
+    pairs = rest.splitlines()[1:]
+    assert sum(int(pair.split()[1]) for pair in pairs) == by_all > 0
+    assert all(" / " in pair for pair in pairs)
 
 
 def test_a_network_that_began_with_no_weights_is_refused(trained, tmp_path: Path) -> None:
