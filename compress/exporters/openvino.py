@@ -8,7 +8,6 @@ from torch import nn
 from ...runtime.backends.amx import without_amx
 from ...runtime.errors import BackendError
 from ...runtime.extras import needs_extra
-from ...runtime.untracked import untracked
 from ..quiet import quiet
 from . import Exported
 
@@ -19,12 +18,12 @@ class OpenVinoExporter:
     def export(self, network: nn.Module, input_size: tuple[int, int], folder: Path) -> Exported:
         """Write ``model_fp16.xml`` and ``model_fp16.bin``; see `Exporter.export`."""
         without_amx()
-        with needs_extra("openvino"), untracked():
+        with needs_extra("openvino"):
             import openvino
         path = folder / "model_fp16.xml"
         example = torch.zeros(2, 3, *input_size)
         try:
-            with quiet(), untracked():
+            with quiet():
                 model = openvino.convert_model(
                     network, example_input=example, input=[-1, 3, *input_size]
                 )

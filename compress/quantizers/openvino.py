@@ -9,7 +9,6 @@ import numpy as np
 from ...runtime.backends.amx import without_amx
 from ...runtime.errors import BackendError
 from ...runtime.extras import needs_extra
-from ...runtime.untracked import untracked
 from ..exporters import Exported
 from ..quiet import quiet
 from . import CalibrationSet
@@ -25,7 +24,7 @@ class OpenVinoQuantizer:
     def calibrate(self, source: Exported, calibration: CalibrationSet) -> "OpenVinoCalibrated":
         """Nothing yet: NNCF measures ranges anew for each choice of layers; see `calibrate`."""
         without_amx()
-        with needs_extra("compress"), quiet(), untracked():
+        with needs_extra("compress"), quiet():
             import nncf  # noqa: F401 - said now rather than after other stages
         return OpenVinoCalibrated(source, calibration)
 
@@ -34,8 +33,8 @@ class OpenVinoCalibrated:
     """An OpenVINO model and the photos to quantize it by."""
 
     def __init__(self, source: Exported, calibration: CalibrationSet) -> None:
-        with untracked():
-            import openvino
+        import openvino
+
         self._source = source
         self._calibration = calibration
         model = openvino.Core().read_model(str(source.files[0]))
@@ -49,13 +48,13 @@ class OpenVinoCalibrated:
 
     def write(self, folder: Path, in_float: Collection[str] = ()) -> Exported:
         """Write ``model_int8.xml`` and ``model_int8.bin``; see `Calibrated.write`."""
-        with quiet(), untracked():
+        with quiet():
             import nncf
             import openvino
         path = folder / "model_int8.xml"
         pictures = self._calibration.pictures
         try:
-            with quiet(), untracked():
+            with quiet():
                 quantized = nncf.quantize(
                     openvino.Core().read_model(str(self._source.files[0])),
                     nncf.Dataset(list(pictures), _model_input(self._calibration)),

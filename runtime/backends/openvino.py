@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ..errors import BackendError
 from ..extras import needs_extra
 from ..manifest import Target
-from ..untracked import untracked
 from . import Pixels, as_laid_out, channels_last, needs_features
 from .amx import without_amx
 
@@ -112,7 +111,6 @@ def _core() -> Any:
     since. The next signal then kills the process. A plugin that stays frees nothing.
     """
     without_amx()
-    with untracked():
-        import openvino
+    import openvino
 
     return openvino.Core()

@@ -9,6 +9,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .runtime import telemetry
+
 if TYPE_CHECKING:
     from .runtime.bundle import ModelBundle
     from .runtime.classifier import Classifier
@@ -26,6 +28,9 @@ _WHERE = {
     "load": (".runtime.load", "load_classifier"),
     "read_image": (".runtime.preprocess", "read_image"),
 }
+
+
+telemetry.switch_off()
 
 
 def __getattr__(name: str) -> Any:
