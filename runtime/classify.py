@@ -1,5 +1,6 @@
 """What `birdedge classify` does, from sources to printed lines and an exit code."""
 
+import io
 import os
 import re
 import sys
@@ -205,7 +206,7 @@ def highest_number(folder: Path) -> int:
 
 
 def save_picture(image: Image.Image, folder: Path, number: int, source: str, species: str) -> None:
-    """Save what was classified, named by order, source and species.
+    """Save what was classified, whole or not at all, named by order, source and species.
 
     Raises:
         ImageError: the picture is larger than a JPEG can be.
@@ -214,10 +215,19 @@ def save_picture(image: Image.Image, folder: Path, number: int, source: str, spe
     parts = (f"{number:06d}", Path(source).stem, species)
     # File systems take no name of more than 255 bytes.
     name = "-".join(re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_")[:100] for part in parts)
+    content = io.BytesIO()
+    try:
+        image.save(content, "jpeg", quality=92)
+    except OSError as error:
+        raise ImageError(f"{source}: cannot be saved as JPEG ({error})") from error
+    draft = folder / f"{name}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        image.save(folder / f"{name}.jpg", quality=92)
+        draft.write_bytes(content.getvalue())
+        draft.rename(folder / f"{name}.jpg")
+    except FileExistsError as error:
+        raise BirdedgeError(f"cannot save to {folder}: it is a file, no folder") from error
     except OSError as error:
-        if error.errno is None:  # not the folder's fault
-            raise ImageError(f"{source}: cannot be saved as JPEG ({error})") from error
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise BirdedgeError(f"cannot save to {folder}: {error.strerror}") from error

@@ -2,13 +2,14 @@
 
 import math
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .stopping import INTERRUPTED
+from .stopping import INTERRUPTED, ended_like_interrupted
 from .threads import MAX_THREADS
 
 if TYPE_CHECKING:
@@ -242,7 +243,8 @@ def classify_command(
     )
     # What the environment says is for cameras, and no mistake where there is none.
     of_visits = {
-        "--store": "store", "--mqtt": "mqtt", "--webhook": "webhooks", "--min-size": "min_size",
+        "--store": "store", "--max-gb": "max_gigabytes", "--max-days": "max_days",
+        "--mqtt": "mqtt", "--webhook": "webhooks", "--min-size": "min_size",
     }  # fmt: skip
     given = [
         hint
@@ -276,11 +278,12 @@ def classify_command(
         webhooks or [], as_json,
     )  # fmt: skip
     try:
-        if follow:
-            from .watch import watch
+        with ended_like_interrupted([signal.SIGINT]):
+            if follow:
+                from .watch import watch
 
-            raise typer.Exit(watch(options))
-        raise typer.Exit(run(options))
+                raise typer.Exit(watch(options))
+            raise typer.Exit(run(options))
     except KeyboardInterrupt:
         # All is closed by now. A normal exit would still wait for a download that hangs.
         sys.stdout.flush()

@@ -66,7 +66,8 @@ def import_model(
 
     Raises:
         BundleError: labels and outputs differ in number, the model gives NaN, its input is not
-            one RGB picture, or its name or licence cannot be printed.
+            one RGB picture, takes another size or no mean, or its name or licence cannot be
+            printed.
         BackendError: the engine cannot load the model.
         MissingExtraError: the engine is not installed.
     """
@@ -77,7 +78,14 @@ def import_model(
     input_size = signature.size or size
     if input_size is None:
         raise BundleError(f"{model} takes any input size; say which with --input-size")
-    preprocess = (preprocess or Preprocess()).model_copy(update={"input_size": input_size})
+    if size is not None and size != input_size:
+        taken = "x".join(map(str, input_size))
+        raise BundleError(f"{model} takes {taken} pixels, whatever --input-size says")
+    usual = Preprocess()
+    preprocess = (preprocess or usual).model_copy(update={"input_size": input_size})
+    scaled = (preprocess.mean, preprocess.std) != (usual.mean, usual.std)
+    if signature.dtype == "uint8" and scaled:
+        raise BundleError(f"{model} takes pixels as they are, whatever --mean and --std say")
     target = Target(
         engine=signature.engine,
         files=(_NO_FILE,),

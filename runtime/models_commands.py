@@ -1,5 +1,6 @@
 """`birdedge models`; nothing heavy is imported until one of its commands runs."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,10 +47,20 @@ def import_command(
         str | None, typer.Option("--name", help="The bundle's id; the file's name if not given.")
     ] = None,
     mean: Annotated[
-        tuple[float, float, float], typer.Option(help="Of float models, per channel, from 0 to 1.")
+        tuple[float, float, float],
+        typer.Option(
+            metavar="R G B",
+            show_default="0.5 0.5 0.5",
+            help="Of float models, per channel, from 0 to 1.",
+        ),
     ] = (0.5, 0.5, 0.5),
     std: Annotated[
-        tuple[float, float, float], typer.Option(help="Of float models, per channel, from 0 to 1.")
+        tuple[float, float, float],
+        typer.Option(
+            metavar="R G B",
+            show_default="0.5 0.5 0.5",
+            help="Of float models, per channel, from 0 to 1.",
+        ),
     ] = (0.5, 0.5, 0.5),
     resize_mode: Annotated[str, typer.Option(help="squash, crop or letterbox.")] = "squash",
     color_order: Annotated[str, typer.Option(help="RGB or BGR.")] = "RGB",
@@ -93,7 +104,7 @@ def import_command(
         license_=license_,
         overwrite=force,
     )
-    typer.echo(f"birdedge classify SOURCE --model {folder}", err=True)
+    typer.echo(f"birdedge classify SOURCE --model {shlex.quote(str(folder))}", err=True)
     typer.echo(folder)
 
 

@@ -3,7 +3,7 @@ twice, at once.
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from threading import Event
 from types import FrameType
@@ -46,11 +46,16 @@ def stopped_by_signals() -> Iterator[Stop]:
 
 
 @contextmanager
-def ended_like_interrupted() -> Iterator[None]:
+def ended_like_interrupted(
+    by: Collection[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+) -> Iterator[None]:
     """SIGTERM, as of `kill` or `timeout`, ends work as Ctrl-C does: nothing is left half.
 
+    Args:
+        by: the signals that are to.
+
     Raises:
-        KeyboardInterrupt: at either of them, also where a library makes another error of it.
+        KeyboardInterrupt: at any of them, also where a library makes another error of it.
     """
     asked = Event()
 
@@ -58,10 +63,8 @@ def ended_like_interrupted() -> Iterator[None]:
         asked.set()
         raise KeyboardInterrupt
 
-    ending = [signal.SIGTERM]
     # A shell's background job is not to hear of Ctrl-C.
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        ending.append(signal.SIGINT)
+    ending = [number for number in by if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in ending}
     try:
         yield

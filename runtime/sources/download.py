@@ -44,7 +44,9 @@ def download(url: str, seconds: float, max_bytes: int = _MAX_BYTES) -> bytes:
     except TimeoutError as error:
         raise ImageError(f"{name}: no whole answer within {seconds:g} s") from error
     except urllib.error.HTTPError as error:
-        raise ImageError(f"{name}: the server says {error.code} {error.reason}") from error
+        # Of servers that send one in a circle, urllib says it in three lines.
+        said = str(error.reason).partition("\n")[0]
+        raise ImageError(f"{name}: the server says {error.code} {said}") from error
     # A server that does not speak HTTP, or falls silent within a line, raises HTTPException.
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)

@@ -6,6 +6,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice, takewhile
 from pathlib import Path
 
 from PIL import Image
@@ -54,10 +55,24 @@ def files_by_glob(pattern: str) -> list[str]:
     """What a pattern such as ``photos/**/*.jpg`` names, sorted.
 
     Of a folder and what lies in it only the folder is named; the pattern itself if nothing is.
+    Folders that the pattern leads through and that may not be read are named, too.
     """
-    named = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute patterns too
+    found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - absolute patterns too
+    named = sorted({*found, *_closed_on_the_way(pattern)})
     folders = {Path(name) for name in named if Path(name).is_dir()}
     return [name for name in named if not folders.intersection(Path(name).parents)] or [pattern]
+
+
+def _closed_on_the_way(pattern: str) -> list[str]:
+    """Folders that may not be read, which the glob passes over in silence."""
+    parts = Path(pattern).parts
+    literal = takewhile(lambda part: not glob.has_magic(part), parts)
+    closed: list[OSError] = []
+    walk = os.walk(Path(*literal), onerror=closed.append)
+    # Below other wildcards than this one there may be no end of folders that it does not mean.
+    for _, folders, _ in walk if "**" in parts else islice(walk, 1):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+    return [str(error.filename) for error in closed if isinstance(error, PermissionError)]
 
 
 def picture_file(path: Path) -> Picture:

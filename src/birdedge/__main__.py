@@ -1,6 +1,18 @@
-"""`python -m birdedge`."""
+"""`birdedge` and `python -m birdedge`: so little that Ctrl-C is heard from the start."""
 
-from .cli import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; see `cli.main`."""
+    try:
+        from . import cli
+
+        cli.main()
+    except KeyboardInterrupt:
+        # `runtime.stopping.INTERRUPTED`, which may be what was being imported.
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

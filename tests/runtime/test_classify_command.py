@@ -297,6 +297,11 @@ def test_a_place_that_cannot_be_saved_to_is_named(
     assert done.returncode == 1
     assert "cannot save to file/saved" in done.stderr.splitlines()[-1]
 
+    done = birdedge("classify", draw("red.png"), "--model", model, "--save-frames", "file")
+
+    assert done.returncode == 1
+    assert "cannot save to file: it is a file, no folder" in done.stderr
+
 
 def test_a_camera_that_is_not_there_is_one_line(birdedge: Birdedge, model: Path) -> None:
     done = birdedge("classify", "--camera", 99, "--model", model)
@@ -364,3 +369,25 @@ def test_ctrl_c_ends_at_once_with_130_though_a_server_hangs(
     assert process.returncode == 130
     assert all("prediction" in json.loads(line) for line in lines)
     assert errors == ""
+
+
+@pytest.mark.parametrize("interrupted", ["onnxruntime", "typer"])
+def test_ctrl_c_while_a_library_is_imported(interrupted: str, tmp_path: Path, draw: Draw) -> None:
+    """Libraries in C++ make an error of their own of it."""
+    (tmp_path / f"{interrupted}.py").write_text(
+        "import os, signal, time\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(5)\n"
+        "except KeyboardInterrupt:\n"
+        f"    if {interrupted == 'typer'}: raise\n"
+        "raise ImportError('initialization failed')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "birdedge", "classify", str(draw("red.png"))],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

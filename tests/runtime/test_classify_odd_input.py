@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from colours import RED
 from PIL import Image
@@ -92,6 +93,33 @@ def test_a_picture_too_wide_for_a_jpeg_is_named_and_the_next_one_saved(
         "000002-red-Northern_Cardinal.jpg"
     ]
     assert done.returncode == 1
+
+
+def test_a_picture_is_saved_whole_or_not_at_all(
+    model: Path, draw: Draw, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """Killed at any time, what lies in the folder are pictures."""
+    noise = np.random.default_rng(0).integers(256, size=(1500, 2000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.bmp")
+    saved = tmp_path / "saved"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "birdedge", "classify", *(200 * ["noise.bmp"]),
+         "--model", model, "--save-frames", saved],
+        stdout=subprocess.DEVNULL, cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    seen = 0
+    while seen < 30 and process.poll() is None:
+        for path in saved.glob("*.jpg"):
+            if path.stat().st_size < 1_000_000:  # of noise, whole ones have more
+                process.kill()
+                pytest.fail(f"{path} was there with {path.stat().st_size} bytes")
+        seen = len(list(saved.glob("*.jpg")))
+    process.kill()
+    process.wait()
+
+    assert seen >= 30
+    for path in saved.glob("*.jpg"):
+        Image.open(path).load()
 
 
 def test_a_bundles_own_words_are_shown_as_they_are(birdedge: Birdedge, model: Path) -> None:

@@ -186,6 +186,18 @@ def test_a_model_of_any_size_needs_to_be_told_one(
     assert ModelBundle.load(folder).manifest.preprocess.input_size == (40, 40)
 
 
+def test_a_model_of_one_size_is_not_told_another(
+    network: Network, labels: Path, tmp_path: Path
+) -> None:
+    model = network(tmp_path / "colours.onnx", size=48)
+
+    with pytest.raises(BundleError, match="takes 48x48 pixels, whatever --input-size says"):
+        import_model(model, labels, tmp_path / "out", size=(300, 300))
+
+    assert not (tmp_path / "out").exists()
+    assert import_model(model, labels, tmp_path / "out", size=(48, 48)).is_dir()
+
+
 def test_a_model_that_takes_no_picture_is_refused(labels: Path, tmp_path: Path) -> None:
     import onnx
     from onnx import TensorProto, helper
@@ -204,6 +216,25 @@ def test_a_model_that_takes_no_picture_is_refused(labels: Path, tmp_path: Path) 
         import_model(tmp_path / "rows.onnx", labels, tmp_path / "out")
 
 
+def test_the_command_to_go_on_with_can_be_pasted(
+    network: Network, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = network(tmp_path / "my model.onnx")
+
+    done = CliRunner().invoke(
+        models, ["import", str(model), "--labels", str(labels), "--std", "0.4", "0.5", "0.6"]
+    )
+
+    assert done.exit_code == 0
+    assert done.stderr == "birdedge classify SOURCE --model 'my model'\n"
+    assert ModelBundle.load(tmp_path / "my model").manifest.preprocess.std == (0.4, 0.5, 0.6)
+    # What is shown is what can be given.
+    assert "--std R G B" in " ".join(
+        CliRunner().invoke(models, ["import", "--help"]).stdout.split()
+    )
+
+
 @pytest.mark.real
 @pytest.mark.slow
 def test_the_peers_model_names_real_birds(shared: Path, tmp_path: Path) -> None:
@@ -213,6 +244,13 @@ def test_the_peers_model_names_real_birds(shared: Path, tmp_path: Path) -> None:
         references / "inat_bird_labels.txt",
         tmp_path / "peer",
     )
+    with pytest.raises(BundleError, match="takes pixels as they are, whatever --mean and --std"):
+        import_model(
+            references / "mobilenet_v2_1.0_224_inat_bird_quant.tflite",
+            references / "inat_bird_labels.txt",
+            tmp_path / "scaled",
+            preprocess=Preprocess(mean=(0.4, 0.5, 0.5)),
+        )
     bundle = ModelBundle.load(folder)
     assert self_test(bundle, "tflite-int8", threads=2).passed
     species = Path(__file__).parents[2] / "configs" / "data" / "cub100_species.csv"

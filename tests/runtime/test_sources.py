@@ -142,20 +142,27 @@ def test_what_cannot_be_a_source_is_told_in_its_place(
     assert found.name.endswith("a.png")
 
 
+@pytest.mark.parametrize("asked", ["p", "p/**/*.png", "p/*.png p/secret/*.png"])
 def test_a_folder_that_may_not_be_read_is_told(
-    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: Pictures,
+    draw: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: str,
 ) -> None:
     draw("p/1.png"), draw("p/secret/2.png")
+    if "*" in asked:
+        draw("p/.hidden/3.png")  # which a pattern does not mean
     scan = os.scandir
 
     def refuse(place: Path) -> object:
         # Whoever runs the tests may be allowed to read everything.
-        if Path(place).name == "secret":
+        if Path(place).name in ("secret", ".hidden"):
             raise PermissionError(13, "Permission denied", str(place))
         return scan(place)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    found, secret = pictures(tmp_path / "p")
+    found, secret = pictures(*(tmp_path / pattern for pattern in asked.split()))
 
     assert found.name.endswith("1.png")
     with pytest.raises(ImageError, match="secret: Permission denied"):

@@ -65,6 +65,15 @@ def test_work_is_interrupted_also_where_a_library_makes_another_error_of_it(
         raise ImportError("of its own")
 
 
+def test_only_what_is_asked_for_interrupts(handled: Handled) -> None:
+    handled(signal.SIGTERM, signal.SIG_DFL)
+    with ended_like_interrupted([signal.SIGINT]):
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+
+
 def test_work_in_the_background_does_not_hear_of_ctrl_c(handled: Handled) -> None:
     handled(signal.SIGINT, signal.SIG_IGN)
     with ended_like_interrupted():

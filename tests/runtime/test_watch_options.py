@@ -18,6 +18,7 @@ Birdedge = Callable[..., subprocess.CompletedProcess[str]]
         (["photo.jpg", "--webhook", "http://x"], "it is about visits to a --camera"),
         (["--camera", "0", "--store", "x", "--no-store"], "--no-store keeps nothing"),
         (["photo.jpg", "--min-size", "1"], "it is about visits to a --camera"),
+        (["photo.jpg", "--max-gb", "1"], "it is about visits to a --camera"),
         (["--camera", "0", "--every-frame", "--store", "x"], "with --every-frame, each picture"),
         (
             ["--camera", "0", "--roi", "0,0,1,1", "--every-frame", "--mqtt", "mqtt://x"],
