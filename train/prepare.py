@@ -17,6 +17,7 @@ from PIL import Image
 
 from ..runtime.errors import DataError, ImageError
 from ..runtime.preprocess import read_image
+from .archive import members, open_archive
 from .layouts import Dataset, Photo, read_dataset
 
 FOLDER = "CUB_200_2011"
@@ -28,8 +29,6 @@ _FETCH = f"fetch the archive with `dvc pull` or from {OFFICIAL_URL}"
 
 # Annotation tools differ in whether the first pixel of a picture is 0 or 1.
 _BOX_SLACK = 1.0
-
-_CHUNK = 1 << 20
 
 
 def prepare_cub(source: Path, out: Path) -> tuple[Path, int, int]:
@@ -47,7 +46,8 @@ def prepare_cub(source: Path, out: Path) -> tuple[Path, int, int]:
         The folder, how many photos it holds, and of how many classes.
 
     Raises:
-        DataError: the source is missing, damaged, incomplete or unsafe, or does not fit the disk.
+        DataError: the source is missing, damaged, incomplete, unsafe or far too large, or does not
+            fit the disk.
     """
     if source.is_dir():
         try:
@@ -153,20 +153,12 @@ def _survey(source: Path) -> tuple[PurePosixPath, int]:
     """
     sizes: dict[PurePosixPath, int] = {}
     roots: list[PurePosixPath] = []
-    with tarfile.open(source, "r:*") as archive:
-        for member in archive:
+    with open_archive(source) as archive:
+        for member in members(archive, source):
             name = PurePosixPath(member.name)
-            if name.is_absolute() or ".." in name.parts:
-                raise DataError(f"{source} is unsafe: {member.name!r} would leave the folder")
-            # The official archive has neither links nor devices, so there is no safe kind to keep.
-            if not (member.isfile() or member.isdir()):
-                raise DataError(f"{source} is unsafe: {member.name!r} is a link or a device")
             sizes[name] = member.size
             if name.name == "images.txt" and member.isfile():
                 roots.append(name.parent)
-        # tarfile stops where the archive ends; the checksum of its compression comes after that.
-        while archive.fileobj is not None and archive.fileobj.read(_CHUNK):
-            pass
     if not roots:
         raise DataError(f"{source} holds no images.txt, so it is not CUB-200-2011; {_FETCH}")
     root = min(roots, key=lambda path: len(path.parts))
@@ -176,8 +168,8 @@ def _survey(source: Path) -> tuple[PurePosixPath, int]:
 def _unpack(source: Path, root: PurePosixPath, folder: Path) -> None:
     """Write the members below ``root``; what lies beside it, as attributes.txt does, stays out."""
     folder.mkdir()
-    with tarfile.open(source, "r:*") as archive:
-        for member in archive:
+    with open_archive(source) as archive:
+        for member in members(archive, source):
             name = PurePosixPath(member.name)
             if name.is_relative_to(root) and name != root:
                 member = member.replace(name=name.relative_to(root).as_posix(), deep=False)

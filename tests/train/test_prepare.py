@@ -115,6 +115,17 @@ def test_an_unsafe_archive_is_refused_before_anything_is_written(
     assert not list(tmp_path.rglob("escaped.txt"))
 
 
+def test_an_archive_that_hides_its_size_is_refused_before_anything_is_written(
+    pack: Pack, out: Path
+) -> None:
+    twice = member("CUB_200_2011/README"), member("CUB_200_2011/README")
+    twice[0].size = 1 << 20
+
+    with pytest.raises(DataError, match=r"is unsafe: 'CUB_200_2011/README' comes twice"):
+        prepare_cub(pack(*twice), out)
+    assert left_behind(out) == []
+
+
 def test_a_missing_archive_is_answered_with_where_to_get_it(tmp_path: Path, out: Path) -> None:
     with pytest.raises(DataError, match=r"no archive at .*; fetch the archive with `dvc pull`"):
         prepare_cub(tmp_path / "none.tgz", out)
