@@ -118,14 +118,18 @@ class Preprocess(BaseModel):
         return (left, top, right, bottom)
 
 
-def read_image(source: Path | str | bytes) -> Image.Image:
-    """Decode a picture file to RGB, upright.
+def read_image(
+    source: Path | str | bytes, box: tuple[float, float, float, float] | None = None
+) -> Image.Image:
+    """Decode a picture file, or a part of it, to RGB, upright.
 
     EXIF orientation is applied; transparency is laid over white; CMYK, grey and palettes become
     RGB; 16-bit grey is scaled to 8 bits; of an animation the first frame is taken.
 
     Args:
         source: a file, or the bytes of one.
+        box: the part to take, as left, top, right, bottom in pixels as they are stored, before they
+            are turned upright. What lies outside is left out; at least one pixel is taken.
 
     Raises:
         ImageError: the file is missing, empty, truncated, not a picture, of a pixel type that has
@@ -138,7 +142,8 @@ def read_image(source: Path | str | bytes) -> Image.Image:
             if image.width * image.height > _MAX_PIXELS:
                 raise Image.DecompressionBombError
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image), name)
+            part = image if box is None else image.crop(_whole_pixels(box, image.size))
+            return _to_rgb(ImageOps.exif_transpose(part), name)
     except Image.DecompressionBombError as error:
         limit = _MAX_PIXELS / 1e6
         raise ImageError(
@@ -155,6 +160,18 @@ def read_image(source: Path | str | bytes) -> Image.Image:
     # Pillow's decoders raise whatever a damaged file makes them stumble over.
     except Exception as error:
         raise ImageError(f"{name}: damaged picture ({error})") from error
+
+
+def _whole_pixels(
+    box: tuple[float, float, float, float], size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """The pixels of a picture (width, height) that a box covers, at least one."""
+    left, top = (min(max(0, round(box[side])), size[side] - 1) for side in (0, 1))
+    right, bottom = (
+        min(max(start + 1, round(box[side + 2])), size[side])
+        for side, start in enumerate((left, top))
+    )
+    return left, top, right, bottom
 
 
 def _why_unreadable(source: Path | str | bytes) -> str:

@@ -1,7 +1,6 @@
 """Photos to batches. The evaluation view is the device's own preprocessing, to the last pixel."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import lightning as L
 import numpy as np
@@ -169,7 +168,7 @@ class DeviceViews(TorchDataset[Sample]):
 
 
 def read_photo(photo: Photo, box_margin: float) -> Image.Image:
-    """Decode a photo and, where its box is known, crop to the bird.
+    """Decode a photo and, where its box is known, crop to the bird, upright.
 
     Args:
         photo: what to read.
@@ -178,16 +177,9 @@ def read_photo(photo: Photo, box_margin: float) -> Image.Image:
     Raises:
         ImageError: the picture cannot be read.
     """
-    image = read_image(Path(photo.path))
     if photo.box is None:
-        return image
+        return read_image(photo.path)
     left, top, width, height = photo.box
     margin = box_margin * max(width, height)
-    return image.crop(
-        (
-            max(0, round(left - margin)),
-            max(0, round(top - margin)),
-            min(image.width, round(left + width + margin)),
-            min(image.height, round(top + height + margin)),
-        )
-    )
+    around = (left - margin, top - margin, left + width + margin, top + height + margin)
+    return read_image(photo.path, around)

@@ -29,7 +29,8 @@ class Photo:
     Attributes:
         path: the picture file.
         label: class number.
-        box: the bird's bounding box as left, top, width, height in pixels, if it is known.
+        box: the bird's bounding box as left, top, width, height, if it is known, in pixels as they
+            are stored, whichever side of the camera was up.
     """
 
     path: Path
