@@ -29,7 +29,8 @@ def create_network(
         model_args: passed on to ``timm.create_model``.
 
     Raises:
-        CheckpointError: the architecture is unknown, or the hub cannot be reached.
+        CheckpointError: the architecture is unknown or does not take the arguments, it has no
+            pretrained weights or they do not fit it, or the hub cannot be reached.
     """
     if not timm.is_model(architecture.partition(".")[0]):
         near = get_close_matches(architecture, timm.list_models(), n=3)
@@ -43,6 +44,17 @@ def create_network(
     except Exception as error:
         if not pretrained:
             raise CheckpointError(f"cannot build {architecture}: {error}") from error
+        # What cannot be built without weights either is no fault of the hub's. Only now, as
+        # building it before would draw the random numbers that the classifier starts from.
+        create_network(architecture, classes, **model_args)
+        # So timm and torch call weights that there are none of, or that do not fit; no transport
+        # does.
+        if isinstance(error, RuntimeError):
+            why = str(error).partition("\n")[0].rstrip(":.")
+            raise CheckpointError(
+                f"cannot take pretrained weights for {architecture} ({why}); see whether "
+                "model.args fits them, or start from nothing with model.pretrained=false"
+            ) from error
         raise CheckpointError(
             f"cannot fetch pretrained weights of {architecture} from the model hub "
             f"({type(error).__name__}); take local ones with model.init_from=FILE.safetensors, "

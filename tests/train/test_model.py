@@ -81,6 +81,45 @@ def test_a_hub_out_of_reach_is_answered_with_the_setting_for_local_weights(
         create_network("test_resnet", 5, pretrained=True)
 
 
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*_: object, **__: object) -> None:
+        raise ConnectionError("out of reach")
+
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", fetch)
+
+
+@pytest.mark.usefixtures("no_hub")
+@pytest.mark.parametrize(
+    ("architecture", "arguments", "message"),
+    [
+        ("test_resnet", {"drop_rat": 0.1}, r"cannot build test_resnet: .*'drop_rat'"),
+        ("test_resnet.r1605", {}, r"cannot build test_resnet\.r1605: Invalid pretrained tag"),
+        ("mobilenetv2_035", {}, r"for mobilenetv2_035 \(No pretrained weights exist"),
+        ("test_resnet", {"drop_rate": 0.1}, r"from the model hub \(ConnectionError\)"),
+    ],
+    ids=["argument", "tag", "no-weights", "hub"],
+)
+def test_the_hub_is_blamed_for_nothing_but_the_fetching(
+    architecture: str, arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(CheckpointError, match=message) as caught:
+        create_network(architecture, 5, pretrained=True, **arguments)
+
+    assert ("model hub" in str(caught.value)) == ("ConnectionError" in message)
+
+
+def test_pretrained_weights_that_do_not_fit_are_not_blamed_on_the_hub(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetched = create_network("test_resnet", 1000).state_dict()
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", lambda *_, **__: fetched)
+
+    create_network("test_resnet", 5, pretrained=True)
+    with pytest.raises(CheckpointError, match=r"\(Error\(s\) in loading state_dict.*model\.args"):
+        create_network("test_resnet", 5, pretrained=True, channels=(32, 48, 48, 192))
+
+
 def test_an_unknown_architecture_is_answered_with_near_ones() -> None:
     with pytest.raises(CheckpointError, match=r"no model 'resnet5O'; did you mean resnet"):
         create_network("resnet5O", 5)
