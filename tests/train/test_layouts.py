@@ -1,5 +1,6 @@
 """Reading the two layouts, and cutting out a validation part."""
 
+import csv
 from collections import Counter
 from pathlib import Path
 
@@ -248,3 +249,27 @@ def test_a_species_table_that_is_not_whole_is_an_error_that_says_where(
 def test_a_class_that_cannot_be_printed_is_an_error_that_names_it() -> None:
     with pytest.raises(DataError, match=r"class 'Jay\\x1b\[5m': .* cannot be printed"):
         species_labels(("Wren", "Jay\x1b[5m"), None)
+
+
+def test_every_class_of_cub200_is_a_bird_by_its_names(repository: Path) -> None:
+    tables = repository / "configs" / "data"
+    rows = {
+        size: list(csv.DictReader((tables / f"cub{size}_species.csv").open(newline="")))
+        for size in (100, 200)
+    }
+    assert {size: len({row["class"] for row in found}) for size, found in rows.items()} == {
+        100: 100, 200: 200,
+    }  # fmt: skip
+    of_200 = {row["class"]: row for row in rows[200]}
+    for row in rows[100]:
+        # There are no terns among the hundred.
+        row["family"] = row["family"].replace("(gull)", "(gull or tern)")
+        assert of_200[row["class"]] == row
+    names = {row["scientific_name"] for row in rows[200]}
+    assert len(names) == 200
+    genera = [name for name in names if " " not in name]
+    assert sorted(genera) == ["Chordeiles", "Fregata", "Geococcyx", "Sayornis"]
+    families: dict[str, set[str]] = {}
+    for row in rows[200]:
+        families.setdefault(row["family"].partition(" ")[0], set()).add(row["family"])
+    assert all(len(spellings) == 1 for spellings in families.values())
