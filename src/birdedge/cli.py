@@ -78,10 +78,7 @@ def main() -> None:
     except BirdedgeError as error:
         _end(str(error))
     except OSError as error:
-        # What could not be written would be tried again as the interpreter ends, and fail again.
-        if sys.stdout is not None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _end(str(error))
+        _end(_why_not_written() or str(error))
 
 
 def _open_stderr() -> None:
@@ -104,6 +101,19 @@ def _open_stdout() -> None:
         raise OSError("standard output is closed")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _why_not_written() -> str | None:
+    """What is wrong with standard output, if something is; it is given up then."""
+    if sys.stdout is None:
+        return None
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # The interpreter would try again as it ends, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return f"cannot write to standard output: {error.strerror}"
+    return None
 
 
 def _end(message: str) -> None:

@@ -258,7 +258,7 @@ def test_output_that_cannot_be_written_is_one_line(
 
     (line,) = done.stderr.splitlines()
     assert line.startswith("birdedge: ")
-    assert "No space left" in line or "standard output is closed" in line
+    assert "standard output: No space left" in line or "standard output is closed" in line
     assert done.returncode == 1
 
 
