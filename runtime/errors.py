@@ -69,3 +69,7 @@ def one_line(text: str) -> str:
 def first_line(error: BaseException) -> str:
     """What another library's error says, as far as a line has room for it."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+class TrainingError(BirdedgeError):
+    """Training went wrong in a way that more of it cannot mend."""

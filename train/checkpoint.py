@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -78,10 +77,13 @@ def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> Non
     """Write weights and description; an older file is replaced only once the new one is whole.
 
     Raises:
-        CheckpointError: it cannot be written; an older file is as it was.
+        CheckpointError: it cannot be written, or has NaN or infinite weights, with which it could
+            not be read; an older file is as it was.
     """
     partial = path.with_name(path.name + ".partial")
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    if bad := not_finite(weights):
+        raise CheckpointError(f"cannot write {path}: {bad} has NaN or infinite weights")
     try:
         save_file(weights, partial, metadata={_METADATA_KEY: info.model_dump_json()})
         partial.chmod(0o644)  # safetensors leaves it to its owner alone
@@ -141,12 +143,17 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     with _opened(path) as file:
         metadata = file.metadata() or {}
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if bad := not_finite(weights):
+        raise CheckpointError(f"{path}: {bad} has NaN or infinite weights")
     for name, tensor in weights.items():
         if tensor.is_floating_point():
-            if not torch.isfinite(tensor).all():
-                raise CheckpointError(f"{path}: {name} has NaN or infinite weights")
             weights[name] = tensor.float()
     return weights, metadata
+
+
+def not_finite(weights: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor with a NaN or an infinity in it, if there is one."""
+    return next((name for name, tensor in weights.items() if not tensor.isfinite().all()), None)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from .ancestors import may_have_learned
 from .checkpoint import CheckpointInfo, Provenance, describe, save_checkpoint
 from .data import Batch, BirdData
 from .distill import Distillation, load_teacher
+from .divergence import EndsWhenDiverged
 from .layouts import read_dataset, species_labels
 from .model import create_network, has_folded_batch_norm, load_weights, restore_batch_norm
 from .module import BirdModule
@@ -63,6 +64,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
     Raises:
         DataError: the photos cannot be read.
         CheckpointError: weights do not exist or do not fit.
+        TrainingError: training diverged.
         OmegaConfBaseException, ValidationError: a setting is missing or wrong.
     """
     settings = Settings.of(config)
@@ -213,7 +215,9 @@ def _trainer(
     *,
     validate: bool,
 ) -> L.Trainer:
-    callbacks: list[Callback] = [SameSettings(settings), EarlierMetrics(resume)]
+    callbacks: list[Callback] = [
+        SameSettings(settings), EarlierMetrics(resume), EndsWhenDiverged(),
+    ]  # fmt: skip
     # With no photos held out there is no best epoch to choose: the last one is kept.
     if validate:
         callbacks.append(BestCheckpoint(folder, loop.monitor, loop.mode, resume))

@@ -212,6 +212,21 @@ def test_a_checkpoint_in_a_folder_that_is_not_there_is_one_line(tmp_path: Path) 
         save_checkpoint(tmp_path / "nowhere" / "x", create_network("test_resnet", 5), info)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_could_not_be_read_back_are_not_written(tmp_path: Path, value: float) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(b"older")
+    info = CheckpointInfo(architecture="test_resnet", labels=(), preprocess=Preprocess())
+    network = create_network("test_resnet", 5)
+    nn.init.constant_(network.fc.bias, value)
+
+    with pytest.raises(CheckpointError, match=r"cannot write .*: fc\.bias has NaN or infinite"):
+        save_checkpoint(path, network, info)
+
+    assert path.read_bytes() == b"older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_halved_checkpoint_is_half_as_large_and_answers_alike(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = create_network("test_resnet", 5).eval()

@@ -103,6 +103,22 @@ def test_a_damaged_photo_is_named_in_one_line(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_training_that_diverges_says_so_and_leaves_no_checkpoint(
+    birdedge: Birdedge, tree: Path, settings: Settings, epochs: int
+) -> None:
+    setting = [f"trainer.epochs={epochs}", "optimizer.lr=1e30", "hydra.run.dir=run"]
+    code, out, err = birdedge("train", *settings(tree), *setting)
+
+    assert code == 1
+    assert out == ""
+    (complaint,) = [line for line in err.splitlines() if line.startswith("birdedge: ")]
+    assert "training diverged in epoch 0" in complaint
+    assert "lower optimizer.lr" in complaint
+    assert "Traceback" not in err
+    assert not list(Path("run").glob("*.safetensors"))
+
+
 def test_the_official_layout_trains_end_to_end(
     birdedge: Birdedge, cub: Path, settings: Settings
 ) -> None:
