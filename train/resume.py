@@ -104,22 +104,28 @@ class EarlierMetrics(Callback):
                 logger.experiment.metrics[:0] = noted
 
 
+_PHOTOS = "digest of the training photos"
+
+
 class SameSettings(Callback):
-    """The settings of a run, in its checkpoints: one that goes on has to have the same.
+    """The settings and photos of a run, in its checkpoints: one that goes on has to have the same.
 
     With others, its schedule and its photos would not be those of a run that was never interrupted.
     A checkpoint from before there was such a record is gone on from unchecked.
 
     Args:
         settings: the resolved configuration, group by group.
+        photos: the `data_digest` of the training photos.
     """
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], photos: str) -> None:
         self._settings = what_counts(settings)
         # Wherever these lie now, they have to be the same.
         teachers, init_from = settings["distill"]["teachers"], settings["model"]["init_from"]
         self._settings["SHA-256 of distill.teachers"] = [sha256(Path(file)) for file in teachers]
         self._settings["SHA-256 of model.init_from"] = init_from and sha256(Path(init_from))
+        self._settings[_PHOTOS] = photos
+        self._root = settings["data"]["root"]
 
     def state_dict(self) -> dict[str, Any]:
         """The settings, by dotted name."""
@@ -131,6 +137,11 @@ class SameSettings(Callback):
         Raises:
             CheckpointError: one was changed.
         """
+        if state_dict.get(_PHOTOS, self._settings[_PHOTOS]) != self._settings[_PHOTOS]:
+            raise CheckpointError(
+                f"data.root={self._root} holds other training photos than the run to resume "
+                "learned from; give it the same ones, wherever they lie now"
+            )
         # A setting that one of the two does not know came or went with a version of birdedge.
         for name in state_dict.keys() & self._settings.keys():
             then, now = state_dict[name], self._settings[name]

@@ -106,8 +106,9 @@ def run(config: DictConfig, folder: Path) -> Trained:
     int8 = SimulatedInt8(network) if settings.quantization_aware else None
     logger = _logger(config, settings.wandb, folder)
     written = _as_written(config)
+    same = SameSettings(written, digest)
     trainer = _trainer(
-        settings.trainer, folder, logger, resume, written, validate=bool(data.val_photos)
+        settings.trainer, folder, logger, resume, same, validate=bool(data.val_photos)
     )
     say(f"training on {trainer.strategy.root_device}, {trainer.precision}")
     try:
@@ -211,13 +212,11 @@ def _trainer(
     folder: Path,
     logger: list[Logger],
     resume: Path | None,
-    settings: dict[str, Any],
+    same: SameSettings,
     *,
     validate: bool,
 ) -> L.Trainer:
-    callbacks: list[Callback] = [
-        SameSettings(settings), EarlierMetrics(resume), EndsWhenDiverged(),
-    ]  # fmt: skip
+    callbacks: list[Callback] = [same, EarlierMetrics(resume), EndsWhenDiverged()]
     # With no photos held out there is no best epoch to choose: the last one is kept.
     if validate:
         callbacks.append(BestCheckpoint(folder, loop.monitor, loop.mode, resume))

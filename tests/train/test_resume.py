@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -178,6 +179,33 @@ def test_a_run_is_resumed_on_another_machine(
     )
 
     assert "test/top1" in resumed.metrics
+
+
+def test_a_run_is_not_resumed_with_other_photos(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    run(configured(tree, "trainer.epochs=1"), tmp_path / "run")
+    other = tmp_path / "other"
+    shutil.copytree(tree, other)
+    photo = other / "train" / "Blue_Disc" / "00.jpg"
+    photo.rename(photo.with_name("another.jpg"))
+
+    with pytest.raises(CheckpointError, match=f"data.root={other} holds other training photos"):
+        resume = f"resume={tmp_path / 'run'}"
+        run(configured(other, "trainer.epochs=1", resume), tmp_path / "on")
+
+
+def test_a_run_from_before_photos_were_noted_is_resumed(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    run(configured(tree, "trainer.epochs=1"), tmp_path / "run")
+    last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)
+    del last["callbacks"]["SameSettings"]["digest of the training photos"]
+    torch.save(last, tmp_path / "run" / "last.ckpt")
+    (tree / "train" / "Blue_Disc" / "00.jpg").unlink()
+
+    resume = f"resume={tmp_path / 'run'}"
+    assert "test/top1" in run(configured(tree, "trainer.epochs=1", resume), tmp_path / "on").metrics
 
 
 def test_a_run_from_before_settings_were_kept_is_resumed(
