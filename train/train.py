@@ -119,20 +119,24 @@ def run(config: DictConfig, folder: Path) -> Trained:
         # Or whatever this process does next, a sweep or a compression, is written into its record.
         if settings.wandb.mode != "disabled":
             wandb.finish()
-    metrics = _measure_best(trainer, module, data)
-    if int8 is not None:
-        int8.remove()
+    _take_best(trainer, module)
     info = CheckpointInfo(
         architecture=settings.model.name,
         model_args=settings.model.args,
         labels=tuple(labels),
         preprocess=preprocess,
-        metrics=metrics,
         provenance=_provenance(written, digest, logger, trainer),
         pruning=begun_with.pruning if begun_with else {},
     )
     checkpoint = folder / "checkpoint.safetensors"
-    save_checkpoint(checkpoint, module.network, info)
+    try:
+        metrics = _measure_best(module, data)
+    except Exception:
+        # A test photo, which is read here for the first time, must not cost what was learned.
+        _keep(checkpoint, module, int8, info)
+        say(f"{checkpoint} is whole, but without figures; resume={folder} measures them again")
+        raise
+    _keep(checkpoint, module, int8, info.model_copy(update={"metrics": metrics}))
     return Trained(checkpoint, metrics)
 
 
@@ -262,12 +266,16 @@ def _logger(config: DictConfig, settings: Wandb, folder: Path) -> list[Logger]:
     return loggers
 
 
-def _measure_best(trainer: L.Trainer, module: BirdModule, data: BirdData) -> dict[str, float]:
-    """Load the best weights into the module and measure them."""
+def _take_best(trainer: L.Trainer, module: BirdModule) -> None:
+    """Load the best weights into the module."""
     best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
     if best:  # none after no epoch at all
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
+
+
+def _measure_best(module: BirdModule, data: BirdData) -> dict[str, float]:
+    """Figures of the best weights on the photos that are held out, and on those for tests."""
     # A fresh trainer: the averaging callback would swap its own weights in.
     judge = L.Trainer(
         accelerator="auto", devices=1, logger=False, enable_checkpointing=False,
@@ -279,6 +287,15 @@ def _measure_best(trainer: L.Trainer, module: BirdModule, data: BirdData) -> dic
     if data.test_photos:
         figures |= dict(judge.test(module, data, verbose=False)[0])
     return {name: round(float(value), 5) for name, value in figures.items()}
+
+
+def _keep(
+    checkpoint: Path, module: BirdModule, int8: SimulatedInt8 | None, info: CheckpointInfo
+) -> None:
+    """Write the network as it is used: in float."""
+    if int8 is not None:
+        int8.remove()
+    save_checkpoint(checkpoint, module.network, info)
 
 
 def _provenance(

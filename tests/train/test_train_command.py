@@ -9,6 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+
+from birdedge.train.checkpoint import load_checkpoint
+from birdedge.train.model import network_of
 
 Birdedge = Callable[..., tuple[int, str, str]]
 Settings = Callable[[Path], tuple[str, ...]]
@@ -101,6 +105,33 @@ def test_a_damaged_photo_is_named_in_one_line(
     assert complaint.startswith(f"birdedge: {tree / 'train' / 'Blue_Disc'}")
     assert complaint.endswith("empty file")
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("more", [[], ["quantization_aware=true", "data.workers=1"]])
+def test_a_damaged_test_photo_costs_figures_but_not_what_was_learned(
+    birdedge: Birdedge, tree: Path, settings: Settings, more: list[str]
+) -> None:
+    photo = tree / "test" / "Blue_Disc" / "00.jpg"
+    whole = photo.read_bytes()
+    photo.write_bytes(b"")
+    command = ["train", *settings(tree), *more, "trainer.epochs=1", "hydra.run.dir=run"]
+
+    code, out, err = birdedge(*command)
+
+    assert (code, out) == (1, "")
+    (complaint,) = [line for line in err.splitlines() if line.startswith("birdedge: ")]
+    assert complaint == f"birdedge: {photo}: empty file"
+    assert "checkpoint.safetensors is whole, but without figures; resume=" in err
+    info, weights = load_checkpoint(Path("run/checkpoint.safetensors"))
+    network_of(info, weights)
+    assert info.metrics == {}
+
+    photo.write_bytes(whole)
+    code, out, err = birdedge(*command, "resume=run")
+    assert code == 0, err
+    again, same = load_checkpoint(Path("run/checkpoint.safetensors"))
+    assert "test/top1" in again.metrics
+    assert all(torch.equal(same[name], weights[name]) for name in weights)
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
