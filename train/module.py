@@ -67,7 +67,7 @@ class BirdModule(L.LightningModule):
         augment: for its mixing.
         optimizer: optimiser and schedule.
         distillation: if given, its loss replaces the labels', or joins it.
-        seed: with the step's number it seeds all that is random within a step, so that a resumed
+        seed: with the batch's number it seeds all that is random with a batch, so that a resumed
             run repeats what the interrupted one would have done.
 
     Raises:
@@ -136,7 +136,9 @@ class BirdModule(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of one batch."""
-        torch.manual_seed(self._seed * 1_000_003 + self.global_step)
+        # Of the step, which several batches may share, the number would repeat.
+        number = self.current_epoch * int(self.trainer.num_training_batches) + batch_index
+        torch.manual_seed(self._seed * 1_000_003 + number)
         images, labels = batch
         mixed, targets = self._augment.mix(self.normalise(images), labels, self._classes)
         logits = self(mixed)

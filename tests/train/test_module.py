@@ -23,6 +23,19 @@ class RedIsTheClass(nn.Module):
         return 2.0 * first + 1.0 * second
 
 
+class NotesItsChances(nn.Module):
+    """Draws a number for each batch, as dropout does for each activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(CLASSES))
+        self.drawn: list[float] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.drawn.append(float(torch.rand(())))
+        return self.bias.expand(len(images), -1)
+
+
 def pictures(reds: list[int]) -> Tensor:
     images = torch.zeros(len(reds), 3, 4, 4, dtype=torch.uint8)
     images[:, 0] = torch.tensor(reds, dtype=torch.uint8).view(-1, 1, 1)
@@ -44,3 +57,22 @@ def test_top5_counts_second_places_even_when_the_first_batch_has_none() -> None:
 
     assert figures["val/top1"] == 0.75
     assert figures["val/top5"] == 1.0
+
+
+def test_batches_that_share_a_step_do_not_share_their_chances() -> None:
+    plain = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    batch = (pictures([0, 1]), torch.tensor([0, 1]))
+    batches: DataLoader[Batch] = DataLoader([batch] * 5, batch_size=None)  # type: ignore[arg-type]
+
+    def drawn(accumulate: int) -> list[float]:
+        network = NotesItsChances()
+        trainer = L.Trainer(
+            accelerator="cpu", logger=False, enable_checkpointing=False, max_epochs=2,
+            enable_model_summary=False, enable_progress_bar=False,
+            accumulate_grad_batches=accumulate,
+        )  # fmt: skip
+        trainer.fit(BirdModule(network, CLASSES, plain, Augment(), Optimizer()), batches)
+        return network.drawn
+
+    assert len(set(drawn(accumulate=2))) == 10
+    assert drawn(accumulate=2) == drawn(accumulate=1)

@@ -70,18 +70,27 @@ def noted(folder: Path) -> list[dict[str, float]]:
     return [row for row in rows if "val/top1" in row]
 
 
-@pytest.mark.parametrize("step", [STEPS_PER_EPOCH, STEPS_PER_EPOCH + 1, 2 * STEPS_PER_EPOCH])
+@pytest.mark.parametrize(
+    ("step", "accumulate"),
+    [
+        (STEPS_PER_EPOCH, 1),
+        (STEPS_PER_EPOCH + 1, 1),
+        (2 * STEPS_PER_EPOCH, 1),
+        (2, 2),  # two steps an epoch
+        (3, 2),
+    ],
+)
 def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
-    tree: Path, tmp_path: Path, configured: Configure, cut_off, step: int
+    tree: Path, tmp_path: Path, configured: Configure, cut_off, step: int, accumulate: int
 ) -> None:
     whole, first, second = tmp_path / "whole", tmp_path / "first", tmp_path / "second"
-    mixing = "augment.mixup=0.4"
-    run(configured(tree, mixing), whole)
+    mixing = ("augment.mixup=0.4", f"trainer.accumulate={accumulate}")
+    run(configured(tree, *mixing), whole)
 
     cut_off(step, RuntimeError("power cut"))
     with pytest.raises(RuntimeError, match="power cut"):
-        run(configured(tree, mixing), first)
-    resumed = run(configured(tree, mixing, f"resume={first}"), second)
+        run(configured(tree, *mixing), first)
+    resumed = run(configured(tree, *mixing, f"resume={first}"), second)
 
     assert differing(all_weights(whole), all_weights(second)) == []
     assert load_checkpoint(whole / "checkpoint.safetensors")[0].metrics == resumed.metrics
