@@ -77,7 +77,7 @@ class Data(BaseModel):
         workers: processes that read photos; 0 reads them in the training process.
     """
 
-    model_config = ConfigDict(frozen=True, title="data")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="data")
 
     root: Path
     val_fraction: Annotated[float, Field(ge=0, lt=1)]
@@ -90,14 +90,16 @@ class Data(BaseModel):
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
-        """The group out of a whole configuration, of a checkpoint's too.
+        """The group out of a checkpoint's whole configuration.
 
-        Older ones have no ``split_seed``: photos were held out by ``seed``.
+        Older ones have no ``split_seed``: photos were held out by ``seed``. What another version
+        of birdedge had beside is passed over.
 
         Raises:
             KeyError, ValidationError: a setting is missing or wrong.
         """
-        return cls.model_validate({"split_seed": config["seed"], **config["data"]})
+        known = {name: value for name, value in config["data"].items() if name in cls.model_fields}
+        return cls.model_validate({"split_seed": config["seed"], **known})
 
 
 class Loop(BaseModel):
@@ -227,4 +229,6 @@ class Settings(BaseModel):
             OmegaConfBaseException: one is missing.
         """
         plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        return cls.model_validate({**plain, "data": Data.of(plain)})
+        # A recovery takes them from its parent, which may be from before there was a split_seed.
+        data = {"split_seed": plain.get("seed"), **plain["data"]}
+        return cls.model_validate({**plain, "data": data})

@@ -17,6 +17,10 @@ def test_photos_are_held_out_by_a_seed_of_their_own_and_once_were_by_the_common_
     assert Data.of({"seed": 7, "data": DATA}).split_seed == 7
 
 
+def test_what_another_version_of_birdedge_noted_of_the_photos_is_passed_over() -> None:
+    assert Data.of({"seed": 7, "data": DATA | {"split_seed": 0, "mirrored": True}}) == NOW
+
+
 @pytest.mark.parametrize(
     ("digest", "seed", "data", "suspected"),
     [

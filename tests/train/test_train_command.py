@@ -58,6 +58,7 @@ def test_cfg_job_prints_the_configuration(birdedge: Birdedge) -> None:
         (["data.root={tree}", "data.batch_size=0"], 2, "data.batch_size: Input should be greater"),
         (["data.root={tree}", "data.workers=-1"], 2, "data.workers: Input should be greater"),
         (["data.root={tree}", "data.val_fraction=1"], 2, "data.val_fraction: Input should be less"),
+        (["data.root={tree}", "+data.val_frac=0.3"], 2, "data.val_frac: Extra inputs are not"),
         (["data.root={tree}", "trainer.ema_decay=1.5"], 2, "trainer.ema_decay: Input should be"),
         (["data.root={tree}", "trainer.monitor=val/acc"], 2, "trainer.monitor: Input should be"),
         (["data.root={tree}", "trainer.devices=2"], 2, "runs on one device, with devices=1"),
