@@ -1,9 +1,13 @@
 """Training views: torchvision transforms v2 on one uint8 picture, and mixing over a batch."""
 
+from typing import Annotated
+
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 from torch import Tensor
 from torchvision.transforms import v2
+
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Augment(BaseModel):
@@ -13,24 +17,24 @@ class Augment(BaseModel):
         min_scale: the smallest part of the photo's area that a random crop may keep.
         flip: probability of mirroring.
         color: strength of brightness, contrast and saturation jitter; hue moves a tenth of it,
-            because the colour of a bird is half of its name.
-        rand_augment: magnitude of RandAugment (0 = off, 9 is its authors' default).
+            because the colour of a bird is half of its name, and half the circle is all it can.
+        rand_augment: magnitude of RandAugment (0 = off, 9 is its authors' default, 30 the most).
         erase: probability of blanking a rectangle.
         mixup: alpha of mixup's Beta distribution (0 = off).
         cutmix: alpha of CutMix's Beta distribution (0 = off).
         mix_probability: how often a batch is mixed at all.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    min_scale: float = 0.5
-    flip: float = 0.5
-    color: float = 0.2
-    rand_augment: int = 0
-    erase: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    mix_probability: float = 1.0
+    min_scale: Annotated[float, Field(gt=0, le=1)] = 0.5
+    flip: _Share = 0.5
+    color: Annotated[float, Field(ge=0, le=5)] = 0.2
+    rand_augment: Annotated[int, Field(ge=0, le=30)] = 0
+    erase: _Share = 0.0
+    mixup: NonNegativeFloat = 0.0
+    cutmix: NonNegativeFloat = 0.0
+    mix_probability: _Share = 1.0
 
     def view(self, size: tuple[int, int]) -> v2.Transform:
         """A random view of one uint8 ``[3, H, W]`` picture, as uint8 ``[3, *size]``."""

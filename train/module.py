@@ -1,9 +1,19 @@
 """The Lightning module: one network, its loss, its schedule, its figures."""
 
+from typing import Annotated
+
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    field_validator,
+)
 from timm.optim import create_optimizer_v2, list_optimizers
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -38,14 +48,14 @@ class Optimizer(BaseModel):
             keep their weights and statistics; what they compute costs no backward pass.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = "adamw"
-    lr: float = 1e-3
-    weight_decay: float = 0.05
-    layer_decay: float | None = None
-    warmup_epochs: float = 1.0
-    label_smoothing: float = 0.1
+    lr: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 0.05
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    warmup_epochs: NonNegativeFloat = 1.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     freeze_batch_norm: bool = False
     frozen_groups: NonNegativeInt = 0
 

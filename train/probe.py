@@ -31,7 +31,7 @@ class Probe(BaseModel):
             where that knew any of the species.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="probe")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, title="probe")
 
     views: NonNegativeInt = 0
     weight_decay: PositiveFloat = 0.03

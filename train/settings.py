@@ -77,11 +77,11 @@ class Data(BaseModel):
         workers: processes that read photos; 0 reads them in the training process.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="data")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, title="data")
 
     root: Path
     val_fraction: Annotated[float, Field(ge=0, lt=1)]
-    box_margin: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)]
+    box_margin: NonNegativeFloat
     split_seed: int
     name: str = ""
     species: Path | None = None
@@ -120,7 +120,7 @@ class Loop(BaseModel):
         ema_decay: of the averaged weights that are validated and kept; 0 keeps the last ones.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="trainer")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, title="trainer")
 
     epochs: NonNegativeInt
     accelerator: str = "auto"
@@ -166,7 +166,7 @@ class Distill(BaseModel):
         weight: share of the loss that is the teachers'.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="distill")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, title="distill")
 
     teachers: tuple[Path, ...] = ()
     temperature: PositiveFloat = 1.0

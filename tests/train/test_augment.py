@@ -49,3 +49,40 @@ def test_a_view_is_a_picture_of_the_input_size() -> None:
 def test_a_setting_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValidationError, match="blur"):
         Augment(blur=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("min_scale", 0.0),
+        ("min_scale", 1.1),
+        ("flip", -0.1),
+        ("flip", 1.1),
+        ("color", -0.1),
+        ("color", 5.1),
+        ("rand_augment", 31),
+        ("erase", 1.1),
+        ("mixup", -1.0),
+        ("mixup", float("nan")),
+        ("cutmix", float("inf")),
+        ("mix_probability", 1.1),
+    ],
+)
+def test_a_strength_that_no_view_can_have_is_refused(setting: str, value: float) -> None:
+    with pytest.raises(ValidationError, match=setting):
+        Augment.model_validate({setting: value})
+
+
+@pytest.mark.parametrize(
+    "strongest",
+    [
+        Augment(min_scale=1.0, flip=1.0, color=5.0, rand_augment=30, erase=1.0),
+        Augment(min_scale=1e-6, flip=0.0),
+    ],
+)
+def test_the_strongest_views_that_are_allowed_are_views(strongest: Augment) -> None:
+    view = strongest.view((24, 40))
+    picture = torch.randint(0, 256, (3, 64, 80), dtype=torch.uint8)
+
+    # RandAugment draws other operations each time.
+    assert {view(picture).shape for _ in range(30)} == {(3, 24, 40)}

@@ -1,7 +1,9 @@
 """What the module measures."""
 
 import lightning as L
+import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -76,3 +78,23 @@ def test_batches_that_share_a_step_do_not_share_their_chances() -> None:
 
     assert len(set(drawn(accumulate=2))) == 10
     assert drawn(accumulate=2) == drawn(accumulate=1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("lr", 0.0),
+        ("lr", -0.1),
+        ("lr", float("nan")),
+        ("lr", float("inf")),
+        ("weight_decay", -0.1),
+        ("layer_decay", 0.0),
+        ("layer_decay", 1.1),
+        ("warmup_epochs", -1.0),
+        ("label_smoothing", -0.1),
+        ("label_smoothing", 1.0),
+    ],
+)
+def test_a_number_that_nothing_can_be_learned_with_is_refused(setting: str, value: float) -> None:
+    with pytest.raises(ValidationError, match=setting):
+        Optimizer.model_validate({setting: value})
