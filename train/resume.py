@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
@@ -104,6 +105,11 @@ class EarlierMetrics(Callback):
                 logger.experiment.metrics[:0] = noted
 
 
+_NO_RUN = (
+    "{} is damaged, or no .ckpt file of a run; resume=FOLDER takes the last one in a run's folder, "
+    "and model.init_from=FILE.safetensors begins anew with a checkpoint's weights"
+)
+
 _PHOTOS = "digest of the training photos"
 
 
@@ -131,19 +137,23 @@ class SameSettings(Callback):
         """The settings, by dotted name."""
         return self._settings
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Compare them with the interrupted run's.
+    def compare(self, resume: Path) -> None:
+        """Compare them with the interrupted run's, before its weights are loaded.
+
+        Args:
+            resume: the checkpoint that the run goes on from.
 
         Raises:
             CheckpointError: one was changed.
         """
+        state_dict = _read(resume)["callbacks"].get(self.state_key, {})
         if state_dict.get(_PHOTOS, self._settings[_PHOTOS]) != self._settings[_PHOTOS]:
             raise CheckpointError(
                 f"data.root={self._root} holds other training photos than the run to resume "
                 "learned from; give it the same ones, wherever they lie now"
             )
         # A setting that one of the two does not know came or went with a version of birdedge.
-        for name in state_dict.keys() & self._settings.keys():
+        for name in sorted(state_dict.keys() & self._settings.keys()):
             then, now = state_dict[name], self._settings[name]
             if now != then:
                 raise CheckpointError(
@@ -171,11 +181,25 @@ def resume_from(path: Path | None) -> Path | None:
     """The checkpoint to go on from: a run's folder stands for its last one.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is none, or it is damaged or no run's.
     """
     if path is None:
         return None
     checkpoint = path / LAST if path.is_dir() else path
     if not checkpoint.is_file():
         raise CheckpointError(f"nothing to resume at {checkpoint}")
+    _read(checkpoint)
     return checkpoint
+
+
+def _read(checkpoint: Path) -> dict[str, Any]:
+    """What Lightning wrote; the weights stay on the disk until they are asked for."""
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        whole = "callbacks" in state and "state_dict" in state
+    # Its reader, its pickles and the system each raise errors of their own.
+    except Exception as error:
+        raise CheckpointError(_NO_RUN.format(checkpoint)) from error
+    if not whole:
+        raise CheckpointError(_NO_RUN.format(checkpoint))
+    return dict(state)

@@ -107,6 +107,8 @@ def run(config: DictConfig, folder: Path) -> Trained:
     logger = _logger(config, settings.wandb, folder)
     written = _as_written(config)
     same = SameSettings(written, digest)
+    if resume is not None:
+        same.compare(resume)
     trainer = _trainer(
         settings.trainer, folder, logger, resume, same, validate=bool(data.val_photos)
     )

@@ -157,6 +157,22 @@ def test_resuming_from_nothing_is_refused(
         run(configured(tree, f"resume={tmp_path}"), tmp_path / "run")
 
 
+def test_what_is_no_whole_checkpoint_of_a_run_is_not_resumed(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    run(configured(tree, "trainer.epochs=1"), tmp_path / "run")
+    whole = (tmp_path / "run" / "last.ckpt").read_bytes()
+    for name, content in {"cut": whole[: len(whole) // 2], "empty": b"", "text": b"birds"}.items():
+        (tmp_path / f"{name}.ckpt").write_bytes(content)
+    torch.save([1], tmp_path / "strange.ckpt")
+
+    others = [tmp_path / f"{name}.ckpt" for name in ("cut", "empty", "text", "strange")]
+    for file in [*others, tmp_path / "run" / "checkpoint.safetensors"]:
+        told = f"{re.escape(str(file))} is damaged, or no .ckpt file of a run; resume=FOLDER"
+        with pytest.raises(CheckpointError, match=told):
+            run(configured(tree, "trainer.epochs=1", f"resume={file}"), tmp_path / "on")
+
+
 def test_a_run_is_not_resumed_with_other_settings(
     tree: Path, tmp_path: Path, configured: Configure
 ) -> None:
@@ -167,6 +183,8 @@ def test_a_run_is_not_resumed_with_other_settings(
         "trainer.epochs=2": r"trainer\.epochs is 2 and was 1 in .* model\.init_from=CHECKPOINT",
         "+model.args.drop_rate=0.1": r"model\.args is \{'drop_rate': 0\.1\} and was \{\} in",
         "seed=1": "seed is 1 and was 0 in",
+        # Before its weights are found not to fit.
+        "model.name=test_vit": r"model\.name is test_vit and was test_resnet in",
     }.items():
         with pytest.raises(CheckpointError, match=told):
             run(configured(tree, "trainer.epochs=1", setting, resume), tmp_path / "other")
@@ -198,10 +216,15 @@ def test_a_run_is_not_resumed_with_other_photos(
     shutil.copytree(tree, other)
     photo = other / "train" / "Blue_Disc" / "00.jpg"
     photo.rename(photo.with_name("another.jpg"))
+    fewer = tmp_path / "fewer"
+    shutil.copytree(tree, fewer)
+    for part in ("train", "test"):
+        shutil.rmtree(fewer / part / "Red_Diamond")
 
-    with pytest.raises(CheckpointError, match=f"data.root={other} holds other training photos"):
-        resume = f"resume={tmp_path / 'run'}"
-        run(configured(other, "trainer.epochs=1", resume), tmp_path / "on")
+    resume = f"resume={tmp_path / 'run'}"
+    for root in (other, fewer):
+        with pytest.raises(CheckpointError, match=f"data.root={root} holds other training photos"):
+            run(configured(root, "trainer.epochs=1", resume), tmp_path / "on")
 
 
 def test_a_run_from_before_photos_were_noted_is_resumed(
