@@ -10,7 +10,7 @@ import torch
 from timm.models import group_parameters
 from torch import Tensor, nn
 
-from ..runtime.errors import BundleError, CheckpointError
+from ..runtime.errors import BundleError, CheckpointError, first_line
 from ..runtime.labels import Label, read_labels
 from .checkpoint import CheckpointInfo, checkpoint_info, read_safetensors
 from .classifier import classifier_names, rearranged, species_rows
@@ -61,6 +61,28 @@ def create_network(
             "or start from nothing with model.pretrained=false"
         ) from error
     return network
+
+
+def check_input_size(network: nn.Module, size: tuple[int, int]) -> None:
+    """See that a network can look at pictures of a size, by one without anything on it.
+
+    Raises:
+        CheckpointError: it cannot.
+    """
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, 3, *size))
+    # timm asserts, and PyTorch's layers have errors of several kinds.
+    except Exception as error:
+        raise CheckpointError(
+            f"this network cannot look at pictures of {size[0]}x{size[1]} pixels "
+            f"({first_line(error)}); set preprocess.input_size to what it was made for, or, where "
+            "its architecture takes an img_size, model.args.img_size to this"
+        ) from error
+    finally:
+        network.train(was_training)
 
 
 def network_of(info: CheckpointInfo, weights: Mapping[str, Tensor]) -> nn.Module:

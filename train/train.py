@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from ..runtime.errors import DataError
 from ..runtime.labels import Label
 from ..runtime.preprocess import Preprocess
 from .ancestors import may_have_learned
@@ -29,7 +30,13 @@ from .data import Batch, BirdData
 from .distill import Distillation, load_teacher
 from .divergence import EndsWhenDiverged
 from .layouts import read_dataset, species_labels
-from .model import create_network, has_folded_batch_norm, load_weights, restore_batch_norm
+from .model import (
+    check_input_size,
+    create_network,
+    has_folded_batch_norm,
+    load_weights,
+    restore_batch_norm,
+)
 from .module import BirdModule
 from .normalisation import normalised_as
 from .probe import fit_classifier
@@ -62,7 +69,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
     """Train as configured and write everything into a folder.
 
     Raises:
-        DataError: the photos cannot be read.
+        DataError: the photos cannot be read, or show one species alone.
         CheckpointError: weights do not exist or do not fit.
         TrainingError: training diverged.
         OmegaConfBaseException, ValidationError: a setting is missing or wrong.
@@ -72,6 +79,8 @@ def run(config: DictConfig, folder: Path) -> Trained:
     folder.mkdir(parents=True, exist_ok=True)
     photos = settings.data
     dataset = read_dataset(photos.root)
+    if len(dataset.classes) < 2:
+        raise DataError(f"{photos.root} has one species alone; a network learns to tell two apart")
     digest = data_digest(dataset.train, photos.root)
     labels = species_labels(dataset.classes, photos.species)
     resume = resume_from(settings.resume)
@@ -79,6 +88,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
     init_from = settings.model.init_from
     begun_with = None if init_from is None else describe(init_from)
     preprocess = _preprocess(settings, network, begun_with)
+    check_input_size(network, preprocess.input_size)
     data = BirdData(
         dataset,
         preprocess,

@@ -17,6 +17,7 @@ from birdedge.train.checkpoint import CheckpointInfo, load_checkpoint, save_chec
 from birdedge.train.half import halve
 from birdedge.train.model import (
     batch_norms,
+    check_input_size,
     create_network,
     has_folded_batch_norm,
     load_weights,
@@ -185,6 +186,22 @@ def test_a_checkpoint_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert read == info
     assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_a_network_of_one_input_size_says_so_and_one_of_any_is_as_it_was() -> None:
+    fixed, other = (
+        create_network("vit_tiny_patch16_224", 3, **size) for size in ({}, {"img_size": 64})
+    )
+    with pytest.raises(CheckpointError, match=r"pictures of 64x64 pixels .*model\.args\.img_size"):
+        check_input_size(fixed, (64, 64))
+    check_input_size(fixed, (224, 224))
+    check_input_size(other, (64, 64))
+
+    network = create_network("test_resnet", 3).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    check_input_size(network, (48, 80))
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_weights_alone_are_no_checkpoint(weights: Path) -> None:

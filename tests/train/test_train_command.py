@@ -1,6 +1,8 @@
 """`birdedge train` at a terminal: it says what is wrong in one line."""
 
+import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +41,7 @@ def test_cfg_job_prints_the_configuration(birdedge: Birdedge) -> None:
     [
         (["data=cub100", "data.root=nowhere"], 1, "no data at nowhere"),
         (["data=cub100", "resume=nowhere", "data.root={tree}"], 1, "nothing to resume at nowhere"),
+        (["data.root={tree}", "model.name=vit_tiny_patch16_224"], 1, "set preprocess.input_size"),
         (["data.root={tree}", "model.init_labels=labels.txt"], 2, "what init_from tells apart"),
         (["data.root={tree}", "seed=abc"], 2, "seed: Input should be"),
         (["data.root={tree}", "seed=-1"], 2, "seed: Input should be"),
@@ -113,6 +116,20 @@ def test_a_damaged_photo_is_named_in_one_line(
     assert complaint.startswith(f"birdedge: {tree / 'train' / 'Blue_Disc'}")
     assert complaint.endswith("empty file")
     assert "Traceback" not in err
+
+
+def test_a_single_species_is_refused_in_one_line(
+    birdedge: Birdedge, tree: Path, settings: Settings
+) -> None:
+    for part, species in itertools.product(("train", "test"), ("Blue_Disc", "Red_Diamond")):
+        shutil.rmtree(tree / part / species)
+
+    code, out, err = birdedge("train", *settings(tree))
+
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        f"birdedge: {tree} has one species alone; a network learns to tell two apart"
+    ]
 
 
 @pytest.mark.parametrize("more", [[], ["quantization_aware=true", "data.workers=1"]])
