@@ -4,8 +4,11 @@ from typing import Literal
 
 import torch
 
-Precision = Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true"]
-"""Lightning's names."""
+Precision = Literal["32-true", "bf16-mixed", "16-mixed", "64-true"]
+"""Lightning's names, but for those whose weights are of 16 bits themselves.
+
+Their steps, and the average of the weights, are too small for such numbers to change by.
+"""
 
 _BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 """As cpuinfo names them on x86 and on Arm."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from birdedge.runtime.errors import CheckpointError
 from birdedge.train.checkpoint import load_checkpoint
 from birdedge.train.layouts import read_dataset, split_by_class
 from birdedge.train.model import network_of
+from birdedge.train.precision import Precision
 from birdedge.train.train import run
 
 Configure = Callable[..., DictConfig]
@@ -38,6 +40,16 @@ def test_a_short_run_learns_the_shapes_and_leaves_a_checkpoint(
     assert len(info.provenance.data_digest) == 64
     assert weights["fc.weight"].shape[0] == 3
     assert (tmp_path / "run" / "metrics.csv").is_file()
+
+
+@pytest.mark.parametrize("precision", sorted(set(get_args(Precision)) - {"32-true"}))
+def test_a_network_learns_in_every_precision(
+    tree: Path, tmp_path: Path, configured: Configure, precision: str
+) -> None:
+    settings = (f"trainer.precision={precision}", "trainer.epochs=6", "augment.mixup=0.2")
+    trained = run(configured(tree, *settings), tmp_path / "run")
+
+    assert trained.metrics["test/top1"] >= 0.75  # chance is a third
 
 
 def test_a_quantization_aware_run_leaves_a_plain_network(

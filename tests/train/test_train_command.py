@@ -63,6 +63,11 @@ def test_cfg_job_prints_the_configuration(birdedge: Birdedge) -> None:
         (["data.root={tree}", "probe.weight_decay=inf"], 2, "probe.weight_decay: Input should be"),
         (["data.root={tree}", "distill.temperature=inf"], 2, "distill.temperature: Input should"),
         (["data.root={tree}", "trainer.precision=3-bit"], 2, "trainer.precision: Input should be"),
+        (
+            ["data.root={tree}", "trainer.precision=16-true"],
+            2,
+            "trainer.precision: Input should be",
+        ),
         (["data.root={tree}", "trainer.epochs=many"], 2, "trainer.epochs: Input should be"),
         (["data.root={tree}", "optimizer.name=adamwow"], 2, "adamwow"),
         (["data.root={tree}", "data.batch_size=0"], 2, "data.batch_size: Input should be greater"),
