@@ -142,7 +142,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
     )
     checkpoint = folder / "checkpoint.safetensors"
     try:
-        metrics = _measure_best(module, data)
+        metrics = _measure_best(module, data, settings.trainer.accelerator)
     except Exception:
         # A test photo, which is read here for the first time, must not cost what was learned.
         _keep(checkpoint, module, int8, info)
@@ -286,11 +286,11 @@ def _take_best(trainer: L.Trainer, module: BirdModule) -> None:
         module.load_state_dict(state)
 
 
-def _measure_best(module: BirdModule, data: BirdData) -> dict[str, float]:
+def _measure_best(module: BirdModule, data: BirdData, accelerator: str) -> dict[str, float]:
     """Figures of the best weights on the photos that are held out, and on those for tests."""
     # A fresh trainer: the averaging callback would swap its own weights in.
     judge = L.Trainer(
-        accelerator="auto", devices=1, logger=False, enable_checkpointing=False,
+        accelerator=accelerator, devices=1, logger=False, enable_checkpointing=False,
         enable_model_summary=False, enable_progress_bar=False,
     )  # fmt: skip
     figures: dict[str, float] = {}

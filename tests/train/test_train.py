@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+import lightning as L
 import pytest
 import torch
 import wandb
@@ -218,6 +219,23 @@ def test_a_teacher_of_as_many_other_classes_is_refused(
 
     with pytest.raises(CheckpointError, match="'Blue_Disc' where the data has 'Green_Square'"):
         run(configured(tree, f"distill.teachers=[{teacher.checkpoint}]"), tmp_path / "student")
+
+
+def test_a_network_is_measured_where_it_was_trained(
+    tree: Path, tmp_path: Path, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be no second device here, so what each trainer is asked for is noted."""
+    asked = []
+    whole = L.Trainer.__init__
+
+    def noting(self: L.Trainer, **settings: Any) -> None:
+        asked.append(settings["accelerator"])
+        whole(self, **settings)
+
+    monkeypatch.setattr(L.Trainer, "__init__", noting)
+    run(configured(tree, "trainer.epochs=1"), tmp_path / "run")
+
+    assert asked == ["cpu", "cpu"]
 
 
 def test_wandb_records_offline_with_neither_key_nor_network(
