@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,32 +124,27 @@ def run(config: DictConfig, folder: Path) -> Trained:
         settings.trainer, folder, logger, resume, same, validate=bool(data.val_photos)
     )
     say(f"training on {trainer.strategy.root_device}, {trainer.precision}")
-    try:
-        trainer.fit(module, data, ckpt_path=resume, weights_only=False)
-    except SystemExit as end:  # Lightning's answer to Ctrl-C
-        raise KeyboardInterrupt from end
-    finally:
-        # Or whatever this process does next, a sweep or a compression, is written into its record.
-        if settings.wandb.mode != "disabled":
-            wandb.finish()
-    _take_best(trainer, module)
-    info = CheckpointInfo(
-        architecture=settings.model.name,
-        model_args=settings.model.args,
-        labels=tuple(labels),
-        preprocess=preprocess,
-        provenance=_provenance(written, digest, logger, trainer),
-        pruning=begun_with.pruning if begun_with else {},
-    )
     checkpoint = folder / "checkpoint.safetensors"
-    try:
-        metrics = _measure_best(module, data, settings.trainer.accelerator)
-    except Exception:
-        # A test photo, which is read here for the first time, must not cost what was learned.
-        _keep(checkpoint, module, int8, info)
-        say(f"{checkpoint} is whole, but without figures; resume={folder} measures them again")
-        raise
-    _keep(checkpoint, module, int8, info.model_copy(update={"metrics": metrics}))
+    with _recorded(settings.wandb):
+        trainer.fit(module, data, ckpt_path=resume, weights_only=False)
+        _take_best(trainer, module)
+        info = CheckpointInfo(
+            architecture=settings.model.name,
+            model_args=settings.model.args,
+            labels=tuple(labels),
+            preprocess=preprocess,
+            provenance=_provenance(written, digest, logger, trainer),
+            pruning=begun_with.pruning if begun_with else {},
+        )
+        try:
+            metrics = _measure_best(module, data, settings.trainer.accelerator)
+        except Exception:
+            # A test photo, which is read here for the first time, must not cost what was learned.
+            _keep(checkpoint, module, int8, info)
+            say(f"{checkpoint} is whole, but without figures; resume={folder} measures them again")
+            raise
+        _keep(checkpoint, module, int8, info.model_copy(update={"metrics": metrics}))
+        _sum_up(logger, metrics)
     return Trained(checkpoint, metrics)
 
 
@@ -276,6 +272,26 @@ def _logger(config: DictConfig, settings: Wandb, folder: Path) -> list[Logger]:
         )
         loggers.append(wandb_logger)
     return loggers
+
+
+@contextmanager
+def _recorded(settings: Wandb) -> Iterator[None]:
+    """End W&B's record with what is done here, and Ctrl-C as Ctrl-C."""
+    try:
+        yield
+    except SystemExit as end:  # Lightning's answer to it
+        raise KeyboardInterrupt from end
+    finally:
+        # Or whatever this process does next, a sweep or a compression, is written into its record.
+        if settings.mode != "disabled":
+            wandb.finish()
+
+
+def _sum_up(loggers: list[Logger], metrics: dict[str, float]) -> None:
+    """Let W&B's summary tell of the weights that are kept, not of those of the last epoch."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.summary.update(metrics)
 
 
 def _take_best(trainer: L.Trainer, module: BirdModule) -> None:

@@ -125,6 +125,22 @@ def test_ctrl_c_ends_a_run_as_an_interruption_that_can_be_resumed(
     assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
 
 
+def test_ctrl_c_while_the_best_weights_are_measured_is_an_interruption_too(
+    tree: Path, tmp_path: Path, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(BirdModule, "test_step", interrupted)
+        run(configured(tree, "trainer.epochs=1"), tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+    resume = f"resume={tmp_path / 'run'}"
+    resumed = run(configured(tree, "trainer.epochs=1", resume), tmp_path / "run")
+    assert "test/top1" in resumed.metrics
+
+
 def test_a_best_epoch_before_the_interruption_stays_the_best(
     tree: Path, tmp_path: Path, configured: Configure, cut_off, monkeypatch: pytest.MonkeyPatch
 ) -> None:

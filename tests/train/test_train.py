@@ -253,3 +253,8 @@ def test_wandb_records_offline_with_neither_key_nor_network(
     run_id = load_checkpoint(trained.checkpoint)[0].provenance.tracker_run
     assert run_id
     assert run_id in records[0].name
+    wandb.teardown()  # its other process may still be writing what it was told
+    record = records[0].read_bytes()
+    figures = [name.encode() for name in trained.metrics]
+    assert b"test/top1" in figures
+    assert [figure for figure in figures if figure not in record] == []
