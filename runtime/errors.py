@@ -57,6 +57,10 @@ class DataError(BirdedgeError):
     """A data set is missing, damaged, or not laid out as expected."""
 
 
+class TrainingError(BirdedgeError):
+    """Training went wrong in a way that more of it cannot mend."""
+
+
 class CheckpointError(BirdedgeError):
     """Weights or a checkpoint do not exist or do not fit what was asked of them."""
 
@@ -69,7 +73,3 @@ def one_line(text: str) -> str:
 def first_line(error: BaseException) -> str:
     """What another library's error says, as far as a line has room for it."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-
-
-class TrainingError(BirdedgeError):
-    """Training went wrong in a way that more of it cannot mend."""
