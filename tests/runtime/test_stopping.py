@@ -67,6 +67,7 @@ def test_work_is_interrupted_also_where_a_library_makes_another_error_of_it(
 
 def test_only_what_is_asked_for_interrupts(handled: Handled) -> None:
     handled(signal.SIGTERM, signal.SIG_DFL)
+    handled(signal.SIGINT, signal.SIG_DFL)
     with ended_like_interrupted([signal.SIGINT]):
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
         with pytest.raises(KeyboardInterrupt):
