@@ -228,6 +228,8 @@ def save_picture(image: Image.Image, folder: Path, number: int, source: str, spe
     except FileExistsError as error:
         raise BirdedgeError(f"cannot save to {folder}: it is a file, no folder") from error
     except OSError as error:
+        raise BirdedgeError(f"cannot save to {folder}: {error.strerror}") from error
+    finally:
+        # Ctrl-C, too, may come between the two.
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-        raise BirdedgeError(f"cannot save to {folder}: {error.strerror}") from error

@@ -129,7 +129,8 @@ def read_image(
     Args:
         source: a file, or the bytes of one.
         box: the part to take, as left, top, right, bottom in pixels as they are stored, before they
-            are turned upright. What lies outside is left out; at least one pixel is taken.
+            are turned upright (a TIFF's are turned as they are decoded). What lies outside is left
+            out; at least one pixel is taken.
 
     Raises:
         ImageError: the file is missing, empty, truncated, not a picture, of a pixel type that has

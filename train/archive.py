@@ -32,11 +32,24 @@ def open_archive(source: Path) -> Iterator[tarfile.TarFile]:
         DataError: what comes before the first member is too long.
         OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error: it cannot be read.
     """
-    with (
-        source.open("rb") as file,
-        _BoundedTar.open(str(source), "r:*", fileobj=file) as archive,
-    ):
-        yield archive
+    with source.open("rb") as file:
+        with made_up_headers():  # the first one is read as it is opened
+            archive = _BoundedTar.open(str(source), "r:*", fileobj=file)
+        with archive:
+            yield archive
+
+
+@contextmanager
+def made_up_headers() -> Iterator[None]:
+    """What tarfile stumbles over in headers that no tool wrote is a damaged archive, too.
+
+    Raises:
+        tarfile.ReadError: it did.
+    """
+    try:
+        yield
+    except (ValueError, LookupError, OverflowError) as error:
+        raise tarfile.ReadError(f"bad header: {error}") from error
 
 
 def members(archive: tarfile.TarFile, source: Path) -> Iterator[tarfile.TarInfo]:
@@ -80,11 +93,8 @@ def members(archive: tarfile.TarFile, source: Path) -> Iterator[tarfile.TarInfo]
 
 def _next(archive: tarfile.TarFile, metered: "_Metered") -> tarfile.TarInfo | None:
     metered.left = _LONGEST_HEADER
-    try:
+    with made_up_headers():
         member = archive.next()
-    # tarfile stumbles over some headers that were made up.
-    except (ValueError, LookupError) as error:
-        raise tarfile.ReadError(f"bad header: {error}") from error
     if member is not None and member.size < 0:
         raise tarfile.ReadError(f"bad header: {member.size} bytes")
     # It would keep them all, each with everything that was said of it.

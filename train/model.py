@@ -47,9 +47,8 @@ def create_network(
         # What cannot be built without weights either is no fault of the hub's. Only now, as
         # building it before would draw the random numbers that the classifier starts from.
         create_network(architecture, classes, **model_args)
-        # So timm and torch call weights that there are none of, or that do not fit; no transport
-        # does.
-        if isinstance(error, RuntimeError):
+        # timm's words for weights that there are none of, and torch's for those that do not fit.
+        if "pretrained weights exist" in str(error) or "loading state_dict" in str(error):
             why = str(error).partition("\n")[0].rstrip(":.")
             raise CheckpointError(
                 f"cannot take pretrained weights for {architecture} ({why}); see whether "

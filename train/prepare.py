@@ -17,7 +17,7 @@ from PIL import Image
 
 from ..runtime.errors import DataError, ImageError
 from ..runtime.preprocess import read_image
-from .archive import members, open_archive
+from .archive import made_up_headers, members, open_archive
 from .layouts import Dataset, Photo, read_dataset
 
 FOLDER = "CUB_200_2011"
@@ -174,7 +174,8 @@ def _unpack(source: Path, root: PurePosixPath, folder: Path) -> None:
             if name.is_relative_to(root) and name != root:
                 member = member.replace(name=name.relative_to(root).as_posix(), deep=False)
                 try:
-                    archive.extract(member, folder, filter="data")
+                    with made_up_headers():
+                        archive.extract(member, folder, filter="data")
                 except OSError as error:
                     # The folder that it was meant for will be gone.
                     error.filename = str(name)

@@ -44,7 +44,14 @@ from .probe import fit_classifier
 from .provenance import data_digest, git_commit
 from .quantization_aware import SimulatedInt8
 from .reporting import say
-from .resume import BestCheckpoint, EarlierMetrics, LastCheckpoint, SameSettings, resume_from
+from .resume import (
+    LAST,
+    BestCheckpoint,
+    EarlierMetrics,
+    LastCheckpoint,
+    SameSettings,
+    resume_from,
+)
 from .settings import Distill, Loop, Settings, Wandb
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -141,7 +148,8 @@ def run(config: DictConfig, folder: Path) -> Trained:
         except Exception:
             # A test photo, which is read here for the first time, must not cost what was learned.
             _keep(checkpoint, module, int8, info)
-            say(f"{checkpoint} is whole, but without figures; resume={folder} measures them again")
+            again = f"; resume={folder} measures them" if (folder / LAST).is_file() else ""
+            say(f"{checkpoint} is whole, but without figures{again}")
             raise
         _keep(checkpoint, module, int8, info.model_copy(update={"metrics": metrics}))
         _sum_up(logger, metrics)

@@ -6,7 +6,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice, takewhile
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
@@ -55,7 +55,7 @@ def files_by_glob(pattern: str) -> list[str]:
     """What a pattern such as ``photos/**/*.jpg`` names, sorted.
 
     Of a folder and what lies in it only the folder is named; the pattern itself if nothing is.
-    Folders that the pattern leads through and that may not be read are named, too.
+    Folders where the pattern looks and that may not be read are named, too.
     """
     found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - absolute patterns too
     named = sorted({*found, *_closed_on_the_way(pattern)})
@@ -64,15 +64,17 @@ def files_by_glob(pattern: str) -> list[str]:
 
 
 def _closed_on_the_way(pattern: str) -> list[str]:
-    """Folders that may not be read, which the glob passes over in silence."""
+    """Folders where a pattern looks and that may not be read; glob passes over them in silence."""
     parts = Path(pattern).parts
-    literal = takewhile(lambda part: not glob.has_magic(part), parts)
+    deep = "**" in parts
+    before = parts[: parts.index("**") if deep else -1]
     closed: list[OSError] = []
-    walk = os.walk(Path(*literal), onerror=closed.append)
-    # Below other wildcards than this one there may be no end of folders that it does not mean.
-    for _, folders, _ in walk if "**" in parts else islice(walk, 1):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-    return [str(error.filename) for error in closed if isinstance(error, PermissionError)]
+    for start in glob.glob(str(Path(*before))):  # noqa: PTH207 - absolute patterns too
+        walk = os.walk(start, onerror=closed.append)
+        for _, folders, _ in walk if deep else islice(walk, 1):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+    refused = (error.filename for error in closed if isinstance(error, PermissionError))
+    return [name if before else name.removeprefix("./") for name in refused]
 
 
 def picture_file(path: Path) -> Picture:

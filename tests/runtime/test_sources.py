@@ -142,7 +142,9 @@ def test_what_cannot_be_a_source_is_told_in_its_place(
     assert found.name.endswith("a.png")
 
 
-@pytest.mark.parametrize("asked", ["p", "p/**/*.png", "p/*.png p/secret/*.png"])
+@pytest.mark.parametrize(
+    "asked", ["p", "p/**/*.png", "[p]/**/*.png", "p/*.png p/secret/*.png", "p/*.png p/*/*.png"]
+)
 def test_a_folder_that_may_not_be_read_is_told(
     pictures: Pictures,
     draw: Callable[..., Path],
@@ -152,7 +154,7 @@ def test_a_folder_that_may_not_be_read_is_told(
 ) -> None:
     draw("p/1.png"), draw("p/secret/2.png")
     if "*" in asked:
-        draw("p/.hidden/3.png")  # which a pattern does not mean
+        draw("p/.hidden/3.png"), draw("other/secret/4.png")  # which no pattern here means
     scan = os.scandir
 
     def refuse(place: Path) -> object:

@@ -187,8 +187,11 @@ def test_what_follows_the_last_member_is_bounded_too(
     ],
     ids=["negative", "no-holes", "negative-header"],
 )
-def test_a_made_up_header_is_no_traceback(packed: Callable[..., Path], odd: bytes) -> None:
-    path = packed(header("first.txt"), odd.ljust(1024, b"\0"), header("a.txt"), bytes(1024))
+@pytest.mark.parametrize("before", [[header("first.txt")], []], ids=["second", "first"])
+def test_a_made_up_header_is_no_traceback(
+    packed: Callable[..., Path], odd: bytes, before: list[bytes]
+) -> None:
+    path = packed(*before, odd.ljust(1024, b"\0"), header("a.txt"), bytes(1024))
 
     with pytest.raises((DataError, tarfile.TarError)):
         names(path)

@@ -164,6 +164,17 @@ def test_a_damaged_test_photo_costs_figures_but_not_what_was_learned(
     assert all(torch.equal(same[name], weights[name]) for name in weights)
 
 
+def test_what_has_no_epoch_to_resume_is_not_said_to_be_resumed(
+    birdedge: Birdedge, tree: Path, settings: Settings
+) -> None:
+    (tree / "test" / "Blue_Disc" / "00.jpg").write_bytes(b"")
+
+    code, _, err = birdedge("train", *settings(tree), "trainer.epochs=0", "hydra.run.dir=run")
+
+    assert code == 1
+    assert "checkpoint.safetensors is whole, but without figures\n" in err
+
+
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_training_that_diverges_says_so_and_leaves_no_checkpoint(
     birdedge: Birdedge, tree: Path, settings: Settings, epochs: int
