@@ -47,7 +47,9 @@ def write_network(
     if heavy:
         rng = np.random.default_rng(0)
         constants["wide"] = rng.standard_normal((96, 3, 3, 3)).astype(np.float32)
-        constants["deep"] = rng.standard_normal((96, 96, 3, 3)).astype(np.float32)
+        # So scaled, what many layers compute neither grows nor vanishes.
+        deep = rng.standard_normal((96, 96, 3, 3)) / np.sqrt(96 * 3 * 3)
+        constants["deep"] = deep.astype(np.float32)
         constants["nothing"] = np.zeros((96, classes), dtype=np.float32)
         pads = {"pads": [1, 1, 1, 1]}
         nodes += [

@@ -62,7 +62,7 @@ def test_two_devices_on_two_channels_end_on_the_right_model_without_a_human(
             assert in_use(channel) == "release-1"
 
         wrong = spoiled(renamed(bundle, tmp_path / "wrong", "release-2"))
-        slow = renamed(make_bundle(heavy=12), tmp_path / "slow", "release-2")
+        slow = renamed(make_bundle(heavy=40), tmp_path / "slow", "release-2")
         publisher.publish(wrong, "stable", budget=budget)
         publisher.publish(slow, "beta", budget=budget)
         refusals = {channel: sync(channel) for channel in garden}

@@ -40,7 +40,7 @@ def test_a_model_that_is_slower_than_it_may_be_is_refused(
 ) -> None:
     publisher.publish(version("garden-1"))
     device.sync()
-    heavy = renamed(make_bundle(heavy=12), tmp_path / "heavy", "heavy-1")
+    heavy = renamed(make_bundle(heavy=40), tmp_path / "heavy", "heavy-1")
     publisher.publish(heavy, budget={"slowdown": 2.0})
 
     for _ in range(3):
