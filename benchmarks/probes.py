@@ -156,10 +156,10 @@ def _cross_validated(
 
 
 def _judge(logits: Tensor, species: Tensor) -> str:
-    """Cells of the table: wrong, wrong in two guesses, mean log loss in nats."""
+    """Cells of the table: wrong, not in the first two, mean log loss in nats."""
     first_two = logits.topk(2, dim=1).indices == species[:, None]
-    wrong, wrong_twice = (~first_two[:, 0]).sum(), (~first_two.any(dim=1)).sum()
-    return f"{wrong} | {wrong_twice} | {F.cross_entropy(logits, species):.3f}"
+    wrong, in_neither = (~first_two[:, 0]).sum(), (~first_two.any(dim=1)).sum()
+    return f"{wrong} | {in_neither} | {F.cross_entropy(logits, species):.3f}"
 
 
 def _say_where_all_fail(labels: list[str], species: Tensor, named: list[Tensor]) -> None:

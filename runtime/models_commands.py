@@ -17,6 +17,15 @@ models = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mod
 
 _MODEL_HELP = "A model bundle's folder; the one in use if not given."
 
+_PerChannel = Annotated[
+    tuple[float, float, float],
+    typer.Option(
+        metavar="R G B",
+        show_default="0.5 0.5 0.5",
+        help="Of float models, per channel, from 0 to 1.",
+    ),
+]
+
 _Models = Annotated[
     Path | None,
     typer.Option(
@@ -46,22 +55,8 @@ def import_command(
     name: Annotated[
         str | None, typer.Option("--name", help="The bundle's id; the file's name if not given.")
     ] = None,
-    mean: Annotated[
-        tuple[float, float, float],
-        typer.Option(
-            metavar="R G B",
-            show_default="0.5 0.5 0.5",
-            help="Of float models, per channel, from 0 to 1.",
-        ),
-    ] = (0.5, 0.5, 0.5),
-    std: Annotated[
-        tuple[float, float, float],
-        typer.Option(
-            metavar="R G B",
-            show_default="0.5 0.5 0.5",
-            help="Of float models, per channel, from 0 to 1.",
-        ),
-    ] = (0.5, 0.5, 0.5),
+    mean: _PerChannel = (0.5, 0.5, 0.5),
+    std: _PerChannel = (0.5, 0.5, 0.5),
     resize_mode: Annotated[str, typer.Option(help="squash, crop or letterbox.")] = "squash",
     color_order: Annotated[str, typer.Option(help="RGB or BGR.")] = "RGB",
     input_size: Annotated[
