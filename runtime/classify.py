@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -20,9 +21,11 @@ from .gather import expand, gather, holds_frames, is_live
 from .load import load_classifier
 from .pipeline import Result, classify_live, classify_pictures
 from .printing import JsonLines, Lines, Printer, TableOfResults
-from .regions import FindRegions, pictures_of
 from .sources import from_frames
 from .telling import say, tell_what_is_logged
+
+if TYPE_CHECKING:
+    from .regions import FindRegions
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class ClassifyOptions:
     threshold: float | None
     species: Path | None
     camera: str | None
-    find_regions: FindRegions | None
+    find_regions: "FindRegions | None"
     frames: int | None
     seconds: float | None
     save_frames: Path | None
@@ -128,7 +131,8 @@ def _results(
     """Results yet to be computed, and how many there will be where that can be known."""
     keep = options.save_frames is not None
     if options.camera is not None:
-        # They need libraries that pictures do not.
+        # Pictures from files have no need of them.
+        from .regions import pictures_of
         from .sources.cameras import camera_frames
 
         frames = islice(camera_frames(options.camera, options.seconds), options.frames)

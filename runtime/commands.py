@@ -3,13 +3,12 @@
 import math
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .stopping import INTERRUPTED, ended_like_interrupted
+from .stopping import INTERRUPTED, ended_like_interrupted, leave
 from .threads import MAX_THREADS
 
 if TYPE_CHECKING:
@@ -282,12 +281,12 @@ def classify_command(
             if follow:
                 from .watch import watch
 
-                raise typer.Exit(watch(options))
-            raise typer.Exit(run(options))
+                code = watch(options)
+            else:
+                code = run(options)
     except KeyboardInterrupt:
-        # All is closed by now. A normal exit would still wait for a download that hangs.
-        sys.stdout.flush()
-        os._exit(INTERRUPTED)
+        code = INTERRUPTED
+    leave(code)
 
 
 def _where_to_look(

@@ -15,10 +15,10 @@ from typing import Literal
 
 from . import machine
 from .bundle import ModelBundle
+from .credentials import without_credentials
 from .errors import BirdedgeError, MissingExtraError
 from .golden import self_test
 from .sightings.database import NAME, check_writable, read_database
-from .sources import without_credentials
 from .sources.cameras import camera_frames, kind_of
 
 _CAMERA_SECONDS = 35.0

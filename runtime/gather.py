@@ -5,8 +5,9 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from .credentials import without_credentials
 from .errors import SourceError
-from .sources import Picture, exists, from_frames, is_url, unreadable, without_credentials
+from .sources import Picture, exists, from_frames, is_url, unreadable
 from .sources.ahead import read_ahead
 from .sources.images import (
     SPECIAL,

@@ -18,9 +18,9 @@ from urllib.parse import unquote, urlsplit
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from ..credentials import without_credentials
 from ..errors import NotifyError
 from ..sightings.pictures import encoded
-from ..sources import without_credentials
 from ..visits import Visit
 from . import event
 

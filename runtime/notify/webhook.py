@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from ..backoff import pause
+from ..credentials import without_credentials
 from ..errors import NotifyError
-from ..sources import without_credentials
 from ..visits import Visit
 from . import event
 

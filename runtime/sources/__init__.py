@@ -1,7 +1,6 @@
 """Where pictures come from. One file per kind; each yields pictures that are yet to be decoded."""
 
 import os
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,27 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import ImageError
-
-# A camera's or a broker's: as far as the last @, for nothing but passwords hold one there, and also
-# where a slash was forgotten.
-_CAMERA_CREDENTIALS = re.compile(r"^((?:rtsp|rtmp|mqtt)s?:/{0,2}).*@", re.IGNORECASE)
-# Elsewhere as far as the last @ before the path: a password may hold one. And one that holds a
-# slash, by mistake, is no less secret: what follows a colon and is no port goes on as far as any @.
-_CREDENTIALS = re.compile(
-    r"^([a-z][a-z0-9+.-]*://|https?:/?)(?:[^/?#:\[]*:(?!\d+(?:[/?]|$)).*@|[^/?#]*@)", re.IGNORECASE
-)
-# Many cameras want them in the path or the query: /user=admin&password=secret&channel=1. Each maker
-# has its own words for them (loginpas, user_pass, pw): rather one setting too many is hidden.
-_NAMED_CREDENTIALS = re.compile(
-    r"([/?&;](?:[a-z0-9_-]*(?:user|usr|login|pass|pwd|auth|token|secret|cred|signature)[a-z0-9_-]*|"
-    r"u|p|pw|account|key|api_?key|sid|session|code|sig|hash|jwt)=)[^/?&;#]*",
-    re.IGNORECASE,
-)
-# Others give each stream a name that nobody guesses: rtsps://host:7441/kWpQzXcVbNmLsDfG.
-_SECRET_NAME = re.compile(
-    r"^((?i:rtsps?)://[^/]+/[A-Za-z0-9]{4})(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*[A-Z])"
-    r"[A-Za-z0-9]{12,}(?=\?|$)"
-)
 
 
 @dataclass(frozen=True)
@@ -136,10 +114,3 @@ def is_url(spec: str) -> bool:
 def exists(path: Path | str) -> bool:
     """Whether there is such a file or folder; no name is too long or too strange to ask for."""
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises for names that cannot be
-
-
-def without_credentials(url: str) -> str:
-    """An address as it may be shown, without the user, password or token in it."""
-    for credentials in (_CAMERA_CREDENTIALS, _CREDENTIALS):
-        url = credentials.sub(r"\1", url)
-    return _SECRET_NAME.sub(r"\1***", _NAMED_CREDENTIALS.sub(r"\1***", url))

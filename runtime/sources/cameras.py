@@ -9,9 +9,10 @@ from pathlib import Path
 from threading import Event
 
 from .. import plugins
+from ..credentials import without_credentials
 from ..errors import SourceError
 from ..pace import Pace
-from . import Frame, FrameSource, Lost, without_credentials
+from . import Frame, FrameSource, Lost
 from .ahead import read_ahead, read_newest
 from .reconnect import Reconnecting
 

@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
+from ..credentials import without_credentials
 from ..errors import ImageError
-from . import without_credentials
 
 _MAX_BYTES = 64 * 2**20
 _CHUNK = 2**16

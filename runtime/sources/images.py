@@ -11,9 +11,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..credentials import without_credentials
 from ..errors import ImageError, SourceError
 from ..preprocess import read_image
-from . import Picture, unreadable, without_credentials
+from . import Picture, unreadable
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif"}

@@ -10,8 +10,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ..credentials import without_credentials
 from ..errors import SourceError
-from . import Frame, always, without_credentials
+from . import Frame, always
 
 _OPEN_SECONDS = 10.0
 _SILENCE_SECONDS = 8.0

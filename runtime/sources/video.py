@@ -6,8 +6,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from ..credentials import without_credentials
 from ..errors import SourceError
-from . import Frame, is_url, without_credentials
+from . import Frame, is_url
 from .opencv import cv2
 
 _TIMEOUT_MS = 10_000

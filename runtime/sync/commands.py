@@ -1,6 +1,5 @@
 """`birdedge sync`; nothing heavy is imported until it runs."""
 
-import os
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ import typer
 
 from ..default import default_models
 from ..errors import one_line
-from ..stopping import INTERRUPTED
+from ..stopping import INTERRUPTED, leave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,9 +133,8 @@ def sync_command(
         typer.echo(f"birdedge: {error}", err=True)
         return
     except KeyboardInterrupt:
-        sys.stdout.flush()
-        # A download may be under way, and a normal exit would wait for it.
-        os._exit(INTERRUPTED)
+        # A download may be under way.
+        leave(INTERRUPTED)
     if as_json:
         import json
 

@@ -10,8 +10,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import urllib3
 
+from ..credentials import without_credentials
 from ..errors import SyncError, first_line
-from ..sources import without_credentials
 from .proxy import connections
 
 _GOOGLE = "https://storage.googleapis.com"

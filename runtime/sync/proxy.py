@@ -6,8 +6,8 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from urllib3.util import parse_url
 
+from ..credentials import without_credentials
 from ..errors import SyncError
-from ..sources import without_credentials
 
 
 def connections(url: str) -> urllib3.PoolManager:

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from birdedge.runtime.credentials import without_credentials
 from birdedge.runtime.errors import ImageError, SourceError
 from birdedge.runtime.gather import expand, gather, holds_frames
-from birdedge.runtime.sources import Frame, Picture, without_credentials
+from birdedge.runtime.sources import Frame, Picture
 from birdedge.runtime.sources.download import download
 from birdedge.runtime.sources.images import picture_at
 from birdedge.runtime.sources.video import VideoSource
