@@ -253,35 +253,41 @@ def test_the_peers_model_names_real_birds(shared: Path, tmp_path: Path) -> None:
         )
     bundle = ModelBundle.load(folder)
     assert self_test(bundle, "tflite-int8", threads=2).passed
+    for part, photos, published in [("test", 1259, 0.875), ("train", 2550, 0.889)]:
+        truth = _photos_of_its_species(bundle, shared / "data" / "cub100" / part)
+        assert len({row["class"] for row in truth.values()}) == 85
+        assert len(truth) == photos
+
+        bare = [bundle.manifest.labels[number] for number in _bare_litert(references, list(truth))]
+        results = list(
+            classify_pictures([picture_file(Path(photo)) for photo in truth], Classifier(bundle))
+        )
+        named = [result.prediction.ranked[0].label for result in results if result.prediction]
+        assert named == bare
+        right = sum(
+            label.scientific_name == row["scientific_name"]
+            or label.common_name == row["common_name"]
+            for label, row in zip(named, truth.values(), strict=True)
+        )
+
+        # Its 88.9 % are of the training photos, which it has not learned from; all of them, since
+        # of some alone the figure would hang on which. Processors differ in a photo or two.
+        assert right / len(truth) == pytest.approx(published, abs=0.003)
+
+
+def _photos_of_its_species(bundle: ModelBundle, part: Path) -> dict[str, dict[str, str]]:
+    """Photos of the species that a model knows by either name, and what is known of each."""
     species = Path(__file__).parents[2] / "configs" / "data" / "cub100_species.csv"
     with species.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     known = {label.scientific_name for label in bundle.manifest.labels}
     common = {label.common_name for label in bundle.manifest.labels}
-    truth: dict[str, dict[str, str]] = {}
-    for row in rows:
-        if row["scientific_name"] in known or row["common_name"] in common:
-            folder = shared / "data" / "cub100" / "test" / row["class"]
-            truth |= {str(photo): row for photo in folder.glob("*.jpg")}
-    assert len({row["class"] for row in truth.values()}) == 85
-    assert len(truth) == 1259
-
-    bare = [bundle.manifest.labels[number] for number in _bare_litert(references, list(truth))]
-    results = list(
-        classify_pictures([picture_file(Path(photo)) for photo in truth], Classifier(bundle))
-    )
-    named = [result.prediction.ranked[0].label for result in results if result.prediction]
-    assert named == bare
-    right = 0
-    for label, row in zip(named, truth.values(), strict=True):
-        right += (
-            label.scientific_name == row["scientific_name"]
-            or label.common_name == row["common_name"]
-        )
-
-    # 87.5 % in truth, with the bare interpreter too; all photos, since of 200 alone the figure
-    # would hang on which ones.
-    assert right / len(truth) >= 0.87
+    return {
+        str(photo): row
+        for row in rows
+        if row["scientific_name"] in known or row["common_name"] in common
+        for photo in sorted((part / row["class"]).glob("*.jpg"))
+    }
 
 
 def _bare_litert(references: Path, photos: list[str]) -> list[int]:
