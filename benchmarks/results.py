@@ -1,14 +1,13 @@
 """What a run of `birdedge bench` found: as it is written to JSON, and read again."""
 
-import os
 import re
 import statistics
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ..runtime.durable import atomic_write
 from ..runtime.errors import DataError
 from .accuracy import Accuracy
 from .contenders import BIRDEDGE, name_of
@@ -234,14 +233,8 @@ def write_report(report: Report, path: Path) -> None:
         OSError: it cannot be written there.
     """
     text = _SAMPLES.sub(lambda found: " ".join(found[0].split()), report.model_dump_json(indent=1))
-    draft = path.with_suffix(".tmp")
-    try:
+    with atomic_write(path) as draft:
         draft.write_text(text + "\n", encoding="utf-8")
-        os.replace(draft, path)  # noqa: PTH105 - atomic, over an older file
-    except OSError:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
 
 
 def read_report(path: Path) -> Report:

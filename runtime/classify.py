@@ -16,6 +16,7 @@ from PIL import Image
 
 from .classifier import Classifier
 from .default import DEFAULT_MODEL, default_models, model_in_use
+from .durable import atomic_write
 from .errors import BackendError, BirdedgeError, BundleError, ImageError
 from .gather import expand, gather, holds_frames, is_live
 from .load import load_classifier
@@ -224,16 +225,11 @@ def save_picture(image: Image.Image, folder: Path, number: int, source: str, spe
         image.save(content, "jpeg", quality=92)
     except OSError as error:
         raise ImageError(f"{source}: cannot be saved as JPEG ({error})") from error
-    draft = folder / f"{name}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(content.getvalue())
-        draft.rename(folder / f"{name}.jpg")
+        with atomic_write(folder / f"{name}.jpg") as draft:
+            draft.write_bytes(content.getvalue())
     except FileExistsError as error:
         raise BirdedgeError(f"cannot save to {folder}: it is a file, no folder") from error
     except OSError as error:
         raise BirdedgeError(f"cannot save to {folder}: {error.strerror}") from error
-    finally:
-        # Ctrl-C, too, may come between the two.
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)

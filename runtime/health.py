@@ -1,11 +1,12 @@
 """How the service does with a model: how fast, how sure, how long; counted, and kept."""
 
 import math
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .durable import atomic_write
 
 BINS = 10
 """Of the probability of first answers, from 0 to 1."""
@@ -86,11 +87,8 @@ def read_health(folder: Path, digest: str) -> Health | None:
 
 def write_health(folder: Path, health: Health) -> None:
     """Keep what was seen, if that can be done: it is no reason to stop watching."""
-    path = health_file(folder, health.digest)
-    draft = path.with_name(f".{path.name}")
-    with suppress(OSError):
+    with suppress(OSError), atomic_write(health_file(folder, health.digest)) as draft:
         draft.write_text(health.model_dump_json(), encoding="utf-8")
-        os.replace(draft, path)  # noqa: PTH105 - atomic, over an older file
 
 
 def health_file(folder: Path, digest: str) -> Path:

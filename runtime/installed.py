@@ -10,7 +10,6 @@
 Without a link, the model inside birdedge is in use.
 """
 
-import os
 import re
 import shutil
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from .bundle import MANIFEST, ModelBundle, read_manifest, sha256
 from .default import CURRENT, DEFAULT_MODEL
-from .durable import sync_to_disk
+from .durable import atomic_write, remove_drafts, sync_to_disk
 from .errors import BundleError, SyncError
 from .health import health_file
 from .model_state import Blocked, State, changing_state, read_state
@@ -248,7 +247,8 @@ class Installed:
             else:
                 shutil.rmtree(draft, ignore_errors=True)
         healths = {health_file(self.folder, model.digest) for model in self.models()}
-        for file in (*self.folder.glob(".health-*"), *self.folder.glob("health-*.json")):
+        remove_drafts(self.folder)
+        for file in self.folder.glob("health-*.json"):
             if file not in healths:
                 file.unlink(missing_ok=True)
 
@@ -280,10 +280,8 @@ class Installed:
         if name == INSIDE:
             link.unlink(missing_ok=True)
         else:
-            draft = self.folder / f"{_DRAFT}{CURRENT}-{os.getpid()}"
-            draft.unlink(missing_ok=True)
-            draft.symlink_to(name)
-            draft.rename(link)
+            with atomic_write(link) as draft:
+                draft.symlink_to(name)
         sync_to_disk(self.folder)
 
     def _go_back(self, state: State) -> None:

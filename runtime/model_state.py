@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .durable import sync_to_disk
+from .durable import atomic_write
 
 STATE = "state.json"
 
@@ -98,8 +98,5 @@ def changing_state(folder: Path) -> Iterator[State]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         state = read_state(folder)
         yield state
-        draft = folder / f".{STATE}.new"
-        draft.write_text(state.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        sync_to_disk(draft)
-        draft.rename(folder / STATE)
-        sync_to_disk(folder)
+        with atomic_write(folder / STATE, to_disk=True) as draft:
+            draft.write_text(state.model_dump_json(indent=1) + "\n", encoding="utf-8")

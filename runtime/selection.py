@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import os
 import platform
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +15,7 @@ import platformdirs
 
 from .backends import load_backend
 from .bundle import ModelBundle
+from .durable import atomic_write, remove_drafts
 from .errors import BackendError, MissingExtraError
 from .golden import draw_golden_inputs, model_input
 
@@ -109,14 +109,8 @@ def _read(cache: Path) -> dict[str, str]:
 
 def _write(cache: Path, known: dict[str, str]) -> None:
     """Remember, if the place can be written to; measuring again next time is no harm."""
-    try:
+    with suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=cache.parent, delete=False) as draft:
-            try:
-                json.dump(known, draft)
-                draft.flush()
-                os.replace(draft.name, cache)  # noqa: PTH105 - atomic, over an older file
-            except OSError:
-                Path(draft.name).unlink()
-    except OSError:
-        return
+        remove_drafts(cache.parent)
+        with atomic_write(cache) as draft:
+            draft.write_text(json.dumps(known), encoding="utf-8")

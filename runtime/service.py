@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 
+from .durable import atomic_write
 from .errors import ServiceError
 
 UNIT = "birdedge.service"
@@ -146,12 +147,10 @@ def _other_lines(file: Path, values: Collection[str]) -> str:
 def _write(file: Path, text: str, mode: int) -> None:
     """Whole or not at all, and never readable to others for a moment."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as written:
-        written.write(text)
-    draft.chmod(mode)
-    draft.rename(file)
+    with atomic_write(file) as draft:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as written:
+            written.write(text)
+        draft.chmod(mode)
 
 
 def _systemctl(*arguments: str) -> str:

@@ -1,6 +1,5 @@
 """A trained network as one safetensors file that says what it is."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..runtime.durable import atomic_write, remove_drafts
 from ..runtime.errors import CheckpointError
 from ..runtime.labels import Label
 from ..runtime.preprocess import Preprocess
@@ -80,18 +80,16 @@ def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> Non
         CheckpointError: it cannot be written, or has NaN or infinite weights, with which it could
             not be read; an older file is as it was.
     """
-    partial = path.with_name(path.name + ".partial")
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     if bad := not_finite(weights):
         raise CheckpointError(f"cannot write {path}: {bad} has NaN or infinite weights")
     try:
-        save_file(weights, partial, metadata={_METADATA_KEY: info.model_dump_json()})
-        partial.chmod(0o644)  # safetensors leaves it to its owner alone
-        os.replace(partial, path)  # noqa: PTH105 - atomic, and over an older file
+        remove_drafts(path.parent)
+        with atomic_write(path) as draft:
+            save_file(weights, draft, metadata={_METADATA_KEY: info.model_dump_json()})
+            draft.chmod(0o644)  # safetensors leaves it to its owner alone
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"cannot write {path}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> tuple[CheckpointInfo, dict[str, Tensor]]:

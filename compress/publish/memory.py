@@ -8,6 +8,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from ...runtime.durable import atomic_write
 from .storage import PublishError
 
 ROOT, SEEN = "root.json", "seen.json"
@@ -56,6 +57,5 @@ class Memory:
                 (self.root_file, root),
                 (self._folder / SEEN, json.dumps(versions, indent=1).encode()),
             ):
-                draft = path.with_name(f".{path.name}.new")
-                draft.write_bytes(content)
-                draft.replace(path)
+                with atomic_write(path) as draft:
+                    draft.write_bytes(content)

@@ -3,8 +3,6 @@
 import io
 import re
 import sqlite3
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..durable import sync_to_disk
+from ..durable import atomic_write, remove_drafts
 from . import Sighting
 from .database import transaction
 from .rows import to_text
@@ -60,27 +58,16 @@ def write_picture(store: Path, sighting: Sighting, jpeg: bytes) -> str:
     file = f"{sighting.start:%H%M%S}-{name}-{sighting.id[:8]}.jpg"
     path = store / FOLDER / f"{sighting.start:%Y/%m/%d}" / file
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".tmp")
-    try:
-        # Its row is, too, on the card for good when it is committed.
+    # Its row is, too, on the card for good when it is committed.
+    with atomic_write(path, to_disk=True) as draft:
         draft.write_bytes(jpeg)
-        sync_to_disk(draft)
-        draft.rename(path)
-        sync_to_disk(path.parent)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
     return path.relative_to(store).as_posix()
 
 
-def remove_drafts(store: Path) -> None:
+def remove_half_pictures(store: Path) -> None:
     """Delete what was being written when a process was killed."""
-    yesterday = time.time() - 86_400
-    for path in (store / FOLDER).glob("*/*/*/*.tmp"):
-        with suppress(OSError):
-            if path.stat().st_mtime < yesterday:
-                path.unlink()
+    for day in (store / FOLDER).glob("*/*/*"):
+        remove_drafts(day)
 
 
 def prune(

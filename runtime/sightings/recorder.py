@@ -31,7 +31,7 @@ from .database import (
     set_aside,
     transaction,
 )
-from .pictures import Budget, encoded, prune, remove_drafts, write_picture
+from .pictures import Budget, encoded, prune, remove_half_pictures, write_picture
 from .rows import save
 from .space import keep_spare, release_spare, shortage
 
@@ -190,7 +190,7 @@ class Recorder:
             self._connection = open_database(self._store)
             keep_spare(self._store)
             self._file = (self._store / NAME).stat()
-            remove_drafts(self._store)
+            remove_half_pictures(self._store)
         return self._connection
 
     def _is_there(self) -> bool:

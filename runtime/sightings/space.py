@@ -5,6 +5,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from ..durable import atomic_write, remove_drafts
+
 _ROOM_BYTES = 20_000_000
 """So much is made free together where a sighting found no space: hundreds of pictures, so that the
 next ones need not ask again."""
@@ -23,17 +25,12 @@ def shortage(store: Path) -> int:
 def keep_spare(store: Path) -> None:
     """Set a file aside whose space is there when there is none; if there is not even that, none."""
     path = store / _SPARE
-    draft = path.with_suffix(".tmp")
     with suppress(OSError):
         if path.exists() or shutil.disk_usage(store).free < 2 * _SPARE_BYTES:
             return
-        try:
-            with draft.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, _SPARE_BYTES)
-            draft.rename(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        remove_drafts(store)
+        with atomic_write(path) as draft, draft.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, _SPARE_BYTES)
 
 
 def release_spare(store: Path) -> None:

@@ -3,7 +3,6 @@
 No picture, no species, no place, no address: see docs/sync.md for what is told and why.
 """
 
-import os
 import platform
 import re
 import shutil
@@ -17,6 +16,7 @@ import urllib3
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NonNegativeInt
 
 from .. import machine
+from ..durable import atomic_write
 from ..errors import SyncError
 from ..health import read_health
 from ..installed import Installed
@@ -152,9 +152,8 @@ def send(beat: Heartbeat, location: Location) -> None:
 def _into_folder(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}-{os.getpid()}")
-        draft.write_bytes(content)
-        draft.rename(path)
+        with atomic_write(path) as draft:
+            draft.write_bytes(content)
     except OSError as error:
         raise SyncError(f"cannot report to {path.parent}: {error.strerror}") from error
 

@@ -129,7 +129,7 @@ def test_what_cannot_be_saved_leaves_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "rename", interrupted)
+    monkeypatch.setattr(Path, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save_picture(Image.new("RGB", (8, 8)), tmp_path / "saved", 1, "red.png", "Cardinal")
 

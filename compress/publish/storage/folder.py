@@ -3,11 +3,11 @@
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ....runtime.durable import atomic_write
 from . import ABSENT, ConflictError, PublishError, Stored
 
 
@@ -51,20 +51,12 @@ class FolderStorage:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if self._generation(name) != generation:
                     raise ConflictError(f"{path} was written by somebody else meanwhile")
-                descriptor, draft = tempfile.mkstemp(prefix=".draft-", dir=path.parent)
-                try:
-                    with os.fdopen(descriptor, "wb") as file:
-                        if isinstance(content, bytes):
-                            file.write(content)
-                        else:
-                            with content.open("rb") as source:
-                                shutil.copyfileobj(source, file)
-                        file.flush()
-                        os.fsync(file.fileno())
-                    Path(draft).chmod(0o644)
-                    Path(draft).rename(path)
-                finally:
-                    Path(draft).unlink(missing_ok=True)
+                with atomic_write(path, to_disk=True) as draft:
+                    if isinstance(content, bytes):
+                        draft.write_bytes(content)
+                    else:
+                        shutil.copyfile(content, draft)
+                    draft.chmod(0o644)
 
     def _generation(self, name: str) -> int:
         """When it was written."""
