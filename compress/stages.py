@@ -50,6 +50,9 @@ def stage(folder: Path, inputs: Mapping[str, Any], make: Make) -> dict[str, Any]
             _remove(partial)
             partial.mkdir(parents=True)
             _write(partial / _INPUTS, wanted)
+        # Halves of safetensors' own, of a process that was killed.
+        for draft in partial.rglob(".tmp*"):
+            draft.unlink()
         try:
             result = make(partial)
         except BackendError:

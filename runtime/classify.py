@@ -132,7 +132,7 @@ def _results(
     """Results yet to be computed, and how many there will be where that can be known."""
     keep = options.save_frames is not None
     if options.camera is not None:
-        # Pictures from files have no need of them.
+        # They need libraries that pictures do not, and time.
         from .regions import pictures_of
         from .sources.cameras import camera_frames
 

@@ -1,16 +1,14 @@
-"""Files that are written whole or not at all, and are on the card though the power goes the next
-moment.
-"""
+"""Files that are written whole or not at all and, where asked, outlast a power cut."""
 
 import errno
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_DRAFT = ".new-"
-_A_DAY = 86_400
+# As PostgreSQL has it: network file systems may know no fsync of a folder, and a folder that may be
+# written to may yet not be read.
+_NOT_OF_FOLDERS = (errno.EACCES, errno.EBADF, errno.EINVAL)
 
 
 @contextmanager
@@ -18,19 +16,22 @@ def atomic_write(path: Path, *, to_disk: bool = False) -> Iterator[Path]:
     """A draft to be written, which takes the place of a file at the end; see rename(2).
 
     Whoever reads the file finds the old or the new one, whole. If the block fails, the draft is
-    gone and the file is as it was.
+    gone and the file is as it was; if the process is killed, the draft is overwritten by the next
+    one. Who may write one file at the same time needs a lock.
 
     Args:
         path: the file, whether or not it is there yet, in a folder that is.
         to_disk: have the new one survive a power cut from here on: its content, then its name.
 
     Yields:
-        a path in the same folder, where nothing is yet; hidden, and of no other writer.
+        `draft_of` the file; nothing is there yet.
 
     Raises:
-        OSError: the draft cannot be moved to its place.
+        OSError: the draft cannot be moved to its place, or not be brought to disk.
     """
-    draft = path.with_name(_DRAFT + os.urandom(8).hex())
+    draft = draft_of(path)
+    # Of a process that was killed.
+    draft.unlink(missing_ok=True)
     try:
         yield draft
         if to_disk:
@@ -44,12 +45,9 @@ def atomic_write(path: Path, *, to_disk: bool = False) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
 
 
-def remove_drafts(folder: Path) -> None:
-    """Delete what was being written there when a process was killed; not what still may be."""
-    for draft in folder.glob(_DRAFT + 16 * "[0-9a-f]"):
-        with suppress(OSError):
-            if draft.stat().st_mtime < time.time() - _A_DAY:
-                draft.unlink()
+def draft_of(path: Path) -> Path:
+    """Where a file is written before it takes its place: hidden, beside it."""
+    return path.with_name(f".{path.name}.new")
 
 
 def sync_to_disk(path: Path) -> None:
@@ -58,12 +56,12 @@ def sync_to_disk(path: Path) -> None:
     Raises:
         OSError: it is not there, or the card is full or failing.
     """
-    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        # Network file systems may know no such thing of a folder; PostgreSQL passes over it, too.
-        if error.errno not in (errno.EBADF, errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
+        if error.errno not in _NOT_OF_FOLDERS or not path.is_dir():
             raise
-    finally:
-        os.close(descriptor)

@@ -44,16 +44,15 @@ def gather(
         named: those that somebody named, and no glob; all if not given. Only they may be pipes.
     """
     for spec in specs:
-        name = without_credentials(spec)
         try:
             if named is not None and spec not in named and is_special(Path(spec)):
                 raise SourceError(f"{spec}: {SPECIAL}")
             yield from _pictures(spec, seconds)
         except SourceError as error:
-            yield unreadable(name, str(error))
+            yield unreadable(without_credentials(spec), str(error))
         # Names that no file can have, folders that may not be entered, addresses that are none.
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
+            name, reason = without_credentials(spec), getattr(error, "strerror", None) or error
             yield unreadable(name, f"{name}: {reason}")
 
 

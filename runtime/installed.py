@@ -21,7 +21,7 @@ from pathlib import Path
 
 from .bundle import MANIFEST, ModelBundle, read_manifest, sha256
 from .default import CURRENT, DEFAULT_MODEL
-from .durable import atomic_write, remove_drafts, sync_to_disk
+from .durable import atomic_write, draft_of, sync_to_disk
 from .errors import BundleError, SyncError
 from .health import health_file
 from .model_state import Blocked, State, changing_state, read_state
@@ -241,14 +241,11 @@ class Installed:
                 if name not in keep:
                     shutil.rmtree(self.folder / name, ignore_errors=True)
             state.brought = [name for name in state.brought if name in keep]
+            draft_of(self.folder / CURRENT).unlink(missing_ok=True)
         for draft in self.folder.glob(f"{_DRAFT}*"):
-            if draft.is_symlink():
-                draft.unlink(missing_ok=True)
-            else:
-                shutil.rmtree(draft, ignore_errors=True)
+            shutil.rmtree(draft, ignore_errors=True)
         healths = {health_file(self.folder, model.digest) for model in self.models()}
-        remove_drafts(self.folder)
-        for file in self.folder.glob("health-*.json"):
+        for file in (*self.folder.glob(".health-*"), *self.folder.glob("health-*.json")):
             if file not in healths:
                 file.unlink(missing_ok=True)
 

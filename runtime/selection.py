@@ -15,7 +15,7 @@ import platformdirs
 
 from .backends import load_backend
 from .bundle import ModelBundle
-from .durable import atomic_write, remove_drafts
+from .durable import atomic_write
 from .errors import BackendError, MissingExtraError
 from .golden import draw_golden_inputs, model_input
 
@@ -111,6 +111,5 @@ def _write(cache: Path, known: dict[str, str]) -> None:
     """Remember, if the place can be written to; measuring again next time is no harm."""
     with suppress(OSError):
         cache.parent.mkdir(parents=True, exist_ok=True)
-        remove_drafts(cache.parent)
         with atomic_write(cache) as draft:
             draft.write_text(json.dumps(known), encoding="utf-8")

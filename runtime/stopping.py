@@ -85,7 +85,8 @@ def leave(code: int) -> NoReturn:
     """End the process when its work is done and its files are closed.
 
     A normal exit would still wait for a download that hangs, and then take every module apart,
-    which is a good part of the time that one picture takes.
+    which is a good part of the time that one picture takes. What asked to be called at exit, as
+    profilers do, is not.
 
     Raises:
         OSError: what was written to standard output cannot be.

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..runtime.durable import atomic_write, remove_drafts
+from ..runtime.durable import atomic_write
 from ..runtime.errors import CheckpointError
 from ..runtime.labels import Label
 from ..runtime.preprocess import Preprocess
@@ -84,7 +84,6 @@ def save_checkpoint(path: Path, network: nn.Module, info: CheckpointInfo) -> Non
     if bad := not_finite(weights):
         raise CheckpointError(f"cannot write {path}: {bad} has NaN or infinite weights")
     try:
-        remove_drafts(path.parent)
         with atomic_write(path) as draft:
             save_file(weights, draft, metadata={_METADATA_KEY: info.model_dump_json()})
             draft.chmod(0o644)  # safetensors leaves it to its owner alone

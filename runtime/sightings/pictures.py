@@ -3,6 +3,8 @@
 import io
 import re
 import sqlite3
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..durable import atomic_write, remove_drafts
+from ..durable import atomic_write, draft_of
 from . import Sighting
 from .database import transaction
 from .rows import to_text
@@ -66,8 +68,11 @@ def write_picture(store: Path, sighting: Sighting, jpeg: bytes) -> str:
 
 def remove_half_pictures(store: Path) -> None:
     """Delete what was being written when a process was killed."""
-    for day in (store / FOLDER).glob("*/*/*"):
-        remove_drafts(day)
+    yesterday = time.time() - 86_400
+    for path in (store / FOLDER).glob(f"*/*/*/{draft_of(Path('*.jpg'))}"):
+        with suppress(OSError):
+            if path.stat().st_mtime < yesterday:
+                path.unlink()
 
 
 def prune(

@@ -5,7 +5,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from ..durable import atomic_write, remove_drafts
+from ..durable import atomic_write
 
 _ROOM_BYTES = 20_000_000
 """So much is made free together where a sighting found no space: hundreds of pictures, so that the
@@ -28,7 +28,6 @@ def keep_spare(store: Path) -> None:
     with suppress(OSError):
         if path.exists() or shutil.disk_usage(store).free < 2 * _SPARE_BYTES:
             return
-        remove_drafts(store)
         with atomic_write(path) as draft, draft.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, _SPARE_BYTES)
 

@@ -16,6 +16,7 @@ from tuf.api import exceptions as tuf
 from tuf.api.metadata import TargetFile
 from tuf.ngclient import FetcherInterface, Updater
 
+from ..durable import atomic_write
 from ..errors import SyncError
 from ..manifest import FileEntry
 from .clock import CLOCK_OFF
@@ -72,9 +73,8 @@ class TrustedRepository:
                     raise SyncError(f"{info.path} is larger than any channel")
                 content = self._fetcher.download_bytes(self.address(info), info.length)
                 info.verify_length_and_hashes(content)
-                draft = kept.with_suffix(".new")
-                draft.write_bytes(content)
-                draft.replace(kept)
+                with atomic_write(kept) as draft:
+                    draft.write_bytes(content)
             try:
                 return Channel.model_validate_json(kept.read_bytes())
             except ValidationError as error:

@@ -169,7 +169,7 @@ def test_ctrl_c_keeps_the_finished_rounds(
     assert "WARNING: this run was ended before it was done" in err
     report = json.loads((tmp_path / "report" / "bench.json").read_text())
     assert report["interrupted"] is True
-    assert not list((tmp_path / "report").glob("*.tmp"))
+    assert not list((tmp_path / "report").glob(".*"))
     assert all(len(row["latency"]["rounds"]) > 3 for row in report["rows"])
 
 

@@ -48,16 +48,13 @@ def test_a_picture_is_on_the_card_before_its_row(
     told = []
 
     def watched(path: Path) -> None:
-        told.append(
-            (path.name[:5], len(list(tmp_path.glob("pictures/*/*/*/*.jpg"))), kept(tmp_path))
-        )
+        told.append((path.suffix, len(list(tmp_path.glob("pictures/*/*/*/*.jpg"))), kept(tmp_path)))
         sync_to_disk(path)
 
     monkeypatch.setattr(durable, "sync_to_disk", watched)
     record(tmp_path, visit())
 
-    day = next(tmp_path.glob("pictures/*/*/*"))
-    assert told == [(".new-", 0, []), (day.name, 1, [])]
+    assert told == [(".new", 0, []), ("", 1, [])]
     assert len(kept(tmp_path)) == 1
 
 
@@ -150,13 +147,13 @@ def test_pictures_that_no_row_knows_go_first_but_only_for_want_of_space(
 def test_half_a_picture_is_removed_in_time(tmp_path: Path, visit: MakeVisit) -> None:
     record(tmp_path, visit())
     folder = next(tmp_path.glob("pictures/*/*/*"))
-    old, new = (f".new-{character * 16}" for character in "0f")
+    old, new = ".old.jpg.new", ".new.jpg.new"
     for name, age in ((old, 2 * 86_400), (new, 0)):
         (folder / name).write_bytes(b"x")
         os.utime(folder / name, (time.time() - age,) * 2)
     record(tmp_path, visit())
 
-    assert {path.name for path in folder.glob(".new-*")} == {new}
+    assert {path.name for path in folder.glob(".*")} == {new}
 
 
 def test_a_picture_of_a_large_frame_is_made_smaller_and_keeps_its_shape() -> None:

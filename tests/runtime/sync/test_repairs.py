@@ -6,7 +6,9 @@ from collections.abc import Callable
 from publisher import Device, Publisher
 
 from birdedge.runtime.bundle import ModelBundle
-from birdedge.runtime.installed import INSIDE
+from birdedge.runtime.durable import draft_of
+from birdedge.runtime.installed import CURRENT, INSIDE
+from birdedge.runtime.model_state import STATE
 
 Version = Callable[..., ModelBundle]
 
@@ -63,7 +65,9 @@ def test_what_a_killed_sync_left_is_gone_after_the_next(
     publisher.publish(version("garden-1"))
     (device.installed.folder / "sync").mkdir(parents=True)
     (device.installed.folder / "sync" / "tmpabc").write_bytes(b"of TUF")
-    (device.installed.folder / ".draft-current-1").symlink_to("x")
+    drafts = [draft_of(device.installed.folder / name) for name in (CURRENT, STATE)]
+    for path in drafts:
+        path.symlink_to("x")
     draft = device.installed.folder / ".draft-killed"
     draft.mkdir(parents=True)
     (draft / "model.onnx").write_bytes(b"half")
@@ -75,4 +79,4 @@ def test_what_a_killed_sync_left_is_gone_after_the_next(
 
     assert not draft.exists() and not partial.exists()
     left = {path.name for path in device.installed.folder.rglob("*")}
-    assert not {"tmpabc", ".draft-current-1"} & left
+    assert not {"tmpabc", *(path.name for path in drafts)} & left
