@@ -11,6 +11,12 @@ from .predictions import UNKNOWN, Prediction
 ANIMAL = {"category": "1", "label": "animal"}
 """One of MegaDetector's categories, as SpeciesNet has them in its detections."""
 
+_HEADS = ("Picture", "Species", "Probability", "Or else")
+_GAP = 2
+_LEAST_ROOM = 24
+"""Columns that a picture's name and what else it may be have to share; with fewer, neither says
+anything."""
+
 
 class Printer(Protocol):
     """Says results, one by one."""
@@ -57,39 +63,59 @@ class JsonLines:
 
 
 class TableOfResults:
-    """A table at the end, for terminals; failures are told on standard error by the command."""
+    """A table at the end, for terminals; failures are told on standard error by the command.
+
+    Species and probabilities are never cut. What else it may be is, and so are the pictures' names,
+    in front, where those of one folder are alike. A terminal too narrow even for that gets lines.
+
+    Args:
+        top_k: how many species are told.
+    """
 
     def __init__(self, top_k: int) -> None:
-        from rich.table import Table
-
         self._top_k = top_k
-        self._table = Table(box=None, header_style="dim", pad_edge=False)
-        self._table.add_column("Picture", overflow="ellipsis", no_wrap=True, ratio=2)
-        self._table.add_column("Species", no_wrap=True)
-        self._table.add_column("Probability", justify="right", no_wrap=True)
-        self._table.add_column("Or else", overflow="ellipsis", no_wrap=True, style="dim", ratio=3)
+        self._named: list[tuple[Result, Prediction]] = []
 
     def add(self, result: Result) -> None:
-        """Add one row."""
-        from rich.text import Text
-
-        if result.prediction is None:
-            return
-        prediction = result.prediction
-        style = "bold green" if prediction.species else "yellow"
-        self._table.add_row(
-            Text(_where(result)),
-            Text(prediction.name, style=style),
-            Text(f"{prediction.probability:.1%}"),
-            Text(_others(prediction, self._top_k)),
-        )
+        """Keep what becomes a row."""
+        if result.prediction is not None:
+            self._named.append((result, result.prediction))
 
     def finish(self) -> None:
         """Print the table."""
+        if not self._named:
+            return
+        from rich.cells import cell_len
         from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
 
-        if self._table.row_count:
-            Console().print(self._table)
+        console = Console()
+        rows = [
+            (_where(result), it.name, f"{it.probability:.1%}", _others(it, self._top_k))
+            for result, it in self._named
+        ]
+        names, species, probability, others = (
+            max(map(cell_len, column)) for column in zip(_HEADS, *rows, strict=True)
+        )
+        room = console.width - species - probability - 3 * _GAP
+        if room < _LEAST_ROOM:
+            lines = Lines(self._top_k)
+            for result, _ in self._named:
+                lines.add(result)
+            return
+        names = min(names, max(room - others, room // 2))
+        table = Table(box=None, header_style="dim", pad_edge=False)
+        for head in _HEADS:
+            table.add_column(head, justify="right" if head == "Probability" else "left")
+        for (_, it), (name, answer, sure, other) in zip(self._named, rows, strict=True):
+            while cell_len(name) > names:
+                name = "\N{HORIZONTAL ELLIPSIS}" + name[2:]
+            style = "bold green" if it.species else "yellow"
+            rest = Text(other, style="dim")
+            rest.truncate(room - names, overflow="ellipsis")
+            table.add_row(Text(name), Text(answer, style=style), Text(sure), rest)
+        console.print(table)
 
 
 class Lines:

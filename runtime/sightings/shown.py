@@ -79,8 +79,9 @@ def print_counts(counts: Sequence[Count], *, as_json: bool) -> None:
                 f"{count.visits:,}",
                 f"{count.days:,}",
                 f"{count.seconds / 60:,.1f} min",
-                _local(datetime.fromisoformat(count.first)),
-                _local(datetime.fromisoformat(count.last)),
+                # The day; with the time, the table would not fit 80 columns.
+                _local(datetime.fromisoformat(count.first))[:10],
+                _local(datetime.fromisoformat(count.last))[:10],
             )
             for count in counts
         ),
@@ -112,7 +113,8 @@ def _print_table(
 
     table = Table(box=None, header_style="dim", pad_edge=False)
     for head in heads:
-        table.add_column(head, justify="right" if head in right else "left", no_wrap=True)
+        # Where the terminal is narrow, rows take more lines; nothing is cut.
+        table.add_column(head, justify="right" if head in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     # What goes into a pipe or a file must not be cut to a terminal's width.

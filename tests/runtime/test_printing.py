@@ -23,24 +23,53 @@ def model(bundle: ModelBundle) -> Path:
     return bundle.folder
 
 
+@pytest.fixture
+def at_a_terminal(
+    model: Path, environment: dict[str, str], tmp_path: Path
+) -> Callable[[str, int], list[str]]:
+    """Names a folder at a terminal of so many columns; returns its lines, without colours."""
+
+    def run(folder: str, columns: int) -> list[str]:
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "birdedge", "classify", folder, "--model", str(model)]
+        done = subprocess.run(
+            command, stdout=theirs, stderr=subprocess.PIPE, cwd=tmp_path, check=False,
+            env=environment | {"TERM": "xterm-256color", "COLUMNS": str(columns)},
+        )  # fmt: skip
+        os.close(theirs)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return re.sub(r"\x1b\[[0-9;]*m", "", read_terminal(ours)).splitlines()
+
+    return run
+
+
 def test_a_terminal_gets_a_table_of_every_picture(
-    model: Path, draw: Draw, environment: dict[str, str], tmp_path: Path
+    at_a_terminal: Callable[[str, int], list[str]], draw: Draw
 ) -> None:
     draw("p/red.png", RED), draw("p/blue\x1b[31m.png", BLUE)
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "birdedge", "classify", "p", "--model", str(model)]
 
-    done = subprocess.run(
-        command, stdout=theirs, stderr=subprocess.PIPE, cwd=tmp_path, check=False,
-        env=environment | {"TERM": "xterm-256color", "COLUMNS": "100"},
-    )  # fmt: skip
-    os.close(theirs)
+    header, blue, red = at_a_terminal("p", 100)
 
-    header, blue, red = re.sub(r"\x1b\[[0-9;]*m", "", read_terminal(ours)).splitlines()
     assert header.split() == ["Picture", "Species", "Probability", "Or", "else"]
     assert r"p/blue\x1b[31m.png" in blue and "Indigo Bunting" in blue
     assert "p/red.png" in red and "Northern Cardinal" in red
-    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_narrow_terminal_shows_species_and_probability_whole(
+    at_a_terminal: Callable[[str, int], list[str]], draw: Draw
+) -> None:
+    folder = "photos of birds/of the feeder/of the year"
+    draw(f"{folder}/IMG_20260501_073012.png", RED), draw(f"{folder}/IMG_20260501_073013.png", BLUE)
+
+    header, red, blue = at_a_terminal(folder, 80)
+    lines = at_a_terminal(folder, 40)
+
+    assert {len(line) for line in (header, red, blue)} <= set(range(81))
+    assert re.match(r"\u2026.*073012\.png +Northern Cardinal +\d+\.\d%  ", red)
+    assert re.match(r"\u2026.*073013\.png +Indigo Bunting +\d+\.\d%  ", blue)
+    # With no room for columns, the same as into a pipe.
+    assert re.match(rf"{folder}/IMG_20260501_073012\.png +\d+\.\d%  Northern Cardinal", lines[0])
+    assert len(lines) == 2
 
 
 def test_a_pipe_gets_a_line_for_every_picture_with_the_next_guesses(
