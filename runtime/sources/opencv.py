@@ -8,8 +8,9 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # Seconds that a USB camera may give nothing: the driver's own ten, ten times over, are too long.
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
 
-import cv2
+# Releases 4 and 5 have different functions for it.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+import cv2
 
 __all__ = ["cv2"]

@@ -5,7 +5,7 @@ import gc
 import io
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 from . import __version__
 from .runtime import plugins
 from .runtime.errors import BirdedgeError, one_line
+
+_STDOUT = "standard output"
 
 
 class Commands(TyperGroup):
@@ -78,7 +80,11 @@ def main() -> None:
     except BirdedgeError as error:
         _end(str(error))
     except OSError as error:
-        _end(_why_not_written() or str(error))
+        if error.filename == _STDOUT:
+            # The interpreter would try again as it ends, and fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _end(f"cannot write to {_STDOUT}: {error.strerror}")
+        _end(str(error))
 
 
 def _open_stderr() -> None:
@@ -92,7 +98,7 @@ def _open_stderr() -> None:
 
 
 def _open_stdout() -> None:
-    """Make sure that any file's name can be written to standard output.
+    """Make sure that any file's name can be written to standard output, or its failure named.
 
     Raises:
         OSError: it is closed.
@@ -100,23 +106,29 @@ def _open_stdout() -> None:
     if sys.stdout is None:
         raise OSError("standard output is closed")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        raw = _StandardOutput(sys.stdout.fileno(), "w", closefd=False)
+        sys.stdout = io.TextIOWrapper(
+            # Unbuffered, where that is wanted.
+            raw if sys.stdout.write_through else io.BufferedWriter(raw),
+            encoding=sys.stdout.encoding,
+            errors="backslashreplace",
+            line_buffering=sys.stdout.line_buffering,
+            write_through=sys.stdout.write_through,
+        )
 
 
-def _why_not_written() -> str | None:
-    """What is wrong with standard output, if something is; it is given up then."""
-    if sys.stdout is None:
-        return None
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        # The interpreter would try again as it ends, and fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return f"cannot write to standard output: {error.strerror}"
-    return None
+class _StandardOutput(io.FileIO):
+    """Its errors say what could not be written to; a disk may be full elsewhere."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = _STDOUT
+            raise
 
 
-def _end(message: str) -> None:
+def _end(message: str) -> NoReturn:
     try:
         sys.stderr.write(f"birdedge: {one_line(message)}\n")
     except OSError:

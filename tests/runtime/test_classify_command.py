@@ -242,13 +242,17 @@ def test_a_long_name_is_saved_under_a_shorter_one(
     assert saved.name.endswith("-Northern_Cardinal.jpg")
 
 
-@pytest.mark.parametrize("arguments", [["classify", "p"], ["classify", "p", "--json"]])
+@pytest.mark.parametrize(
+    "arguments", [["classify", "p"], ["classify", "p", "--json"], ["classify", "--help"]]
+)
 @pytest.mark.parametrize("stdout", [">/dev/full", ">&-"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_output_that_cannot_be_written_is_one_line(
     model: Path, draw: Draw, environment: dict[str, str], tmp_path: Path,
-    arguments: list[str], stdout: str,
+    arguments: list[str], stdout: str, unbuffered: str,
 ) -> None:  # fmt: skip
     draw("p/red.png"), draw("p/blue.png")
+    environment |= {"PYTHONUNBUFFERED": unbuffered}
     command = f"{sys.executable} -m birdedge {' '.join(arguments)} --model {model} {stdout}"
 
     done = subprocess.run(
