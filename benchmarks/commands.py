@@ -182,8 +182,8 @@ def run(
 
 @bench.command()
 def compare(
-    old: _Report,
-    new: _Report,
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A bench.json of before.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="One of now.")],
     latency_budget: Annotated[
         float, typer.Option(min=0, help="Percent by which a median may grow.")
     ] = 5.0,

@@ -78,11 +78,15 @@ def open_interpreter(model: Path, threads: int) -> Any:
 
 
 def _interpreter_class() -> Any:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ModuleNotFoundError:
-        with needs_extra("tflite"):
-            from tflite_runtime.interpreter import Interpreter
+    with needs_extra("tflite"):
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ModuleNotFoundError as missing:
+            try:
+                from tflite_runtime.interpreter import Interpreter
+            except ModuleNotFoundError:
+                # The one that the extra installs is the one to be named.
+                raise missing from None
     return Interpreter
 
 

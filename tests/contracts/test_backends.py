@@ -1,7 +1,9 @@
 """One contract for all engines: the same network gives the same logits, whatever runs it."""
 
+import importlib
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from torch import nn
 from birdedge.compress.exporters import load_exporter
 from birdedge.compress.features import WithFeatures
 from birdedge.runtime.backends import Backend, load_backend
-from birdedge.runtime.errors import BackendError
+from birdedge.runtime.errors import BackendError, MissingExtraError
 from birdedge.runtime.golden import draw_golden_inputs
 from birdedge.runtime.manifest import FileEntry, Target
 from birdedge.runtime.preprocess import Preprocess
@@ -212,3 +214,25 @@ def test_unknown_engine_is_named_with_the_known_ones() -> None:
     target = Target(engine="abacus", files=(entry,), golden_tolerance=1)
     with pytest.raises(BackendError, match=r"abacus.*ncnn.*onnx.*openvino.*tflite"):
         load_backend((Path("m"),), target, threads=1)
+
+
+@pytest.mark.parametrize("case", ["tflite"], indirect=True)
+def test_tflite_runtime_serves_where_there_is_no_litert(
+    case: Case, batch: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    litert = importlib.import_module("ai_edge_litert.interpreter")
+    expected = load_backend(case.files, case.target, threads=1).infer(batch)
+    for name in ("ai_edge_litert.interpreter", "ai_edge_litert"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match=r"ai_edge_litert.*birdedge\[tflite\]"):
+        load_backend(case.files, case.target, threads=1)
+
+    # It has the same interface, and no wheel for current Pythons.
+    older = types.ModuleType("tflite_runtime.interpreter")
+    older.Interpreter = litert.Interpreter  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tflite_runtime", types.ModuleType("tflite_runtime"))
+    monkeypatch.setitem(sys.modules, "tflite_runtime.interpreter", older)
+
+    logits = load_backend(case.files, case.target, threads=1).infer(batch)
+
+    np.testing.assert_array_equal(logits, expected)
