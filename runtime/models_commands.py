@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .default import default_models, model_in_use
+from .stopping import ended_like_interrupted
 from .telling import say
 from .threads import MAX_THREADS
 
@@ -89,16 +90,17 @@ def import_command(
                 "to 255",
                 param_hint=hint,
             )
-    folder = import_model(
-        model,
-        labels,
-        out or Path(name or model.stem),
-        name=name,
-        preprocess=preprocess,
-        size=(input_size, input_size) if input_size else None,
-        license_=license_,
-        overwrite=force,
-    )
+    with ended_like_interrupted():
+        folder = import_model(
+            model,
+            labels,
+            out or Path(name or model.stem),
+            name=name,
+            preprocess=preprocess,
+            size=(input_size, input_size) if input_size else None,
+            license_=license_,
+            overwrite=force,
+        )
     typer.echo(f"birdedge classify SOURCE --model {shlex.quote(str(folder))}", err=True)
     typer.echo(folder)
 
@@ -206,12 +208,15 @@ def verify(
 ) -> None:
     """Check every file, and run each target's self-test on this machine.
 
-    Exit code 1 if a target fails; one whose engine is not installed is passed over.
+    Exit code 1 if a target fails, or none can run: one whose engine is not installed is passed
+    over.
     """
     from .bundle import ModelBundle
     from .bundle_report import verify_targets
 
-    raise typer.Exit(0 if verify_targets(ModelBundle.load(model or model_in_use()), threads) else 1)
+    with ended_like_interrupted():
+        passed = verify_targets(ModelBundle.load(model or model_in_use()), threads)
+    raise typer.Exit(0 if passed else 1)
 
 
 def _installed(folder: Path | None) -> "Installed":
