@@ -63,6 +63,9 @@ def import_command(
     input_size: Annotated[
         int | None, typer.Option(min=1, help="For models that take any size; pixels.")
     ] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Below this probability it says unknown.")
+    ] = 0.5,
     license_: Annotated[
         str, typer.Option("--license", help="What the model may be used for.")
     ] = "",
@@ -98,6 +101,7 @@ def import_command(
             name=name,
             preprocess=preprocess,
             size=(input_size, input_size) if input_size else None,
+            threshold=threshold,
             license_=license_,
             overwrite=force,
         )

@@ -27,7 +27,10 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # to itself, Pillow reads thirty more, and has Ghostscript run whatever a PostScript file says.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF")
 
-_Pixels = Annotated[int, Field(ge=1, le=4096)]
+MOST_PIXELS = 4096
+"""Of a side of a network's input."""
+
+_Pixels = Annotated[int, Field(ge=1, le=MOST_PIXELS)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
