@@ -113,7 +113,7 @@ def import_command(
 def list_command(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FOLDER]...", help="Where to look; here if not given."),
+        typer.Argument(metavar="FOLDER", help="Where to look; here if not given."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     models: _Models = None,
@@ -191,7 +191,7 @@ def unblock(
 
 @models.command()
 def info(
-    model: Annotated[Path | None, typer.Argument(metavar="[BUNDLE]", help=_MODEL_HELP)] = None,
+    model: Annotated[Path | None, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The manifest as JSON.")] = False,
 ) -> None:
     """Say what a bundle holds."""
@@ -207,7 +207,7 @@ def info(
 
 @models.command()
 def verify(
-    model: Annotated[Path | None, typer.Argument(metavar="[BUNDLE]", help=_MODEL_HELP)] = None,
+    model: Annotated[Path | None, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=MAX_THREADS)] = 1,
 ) -> None:
     """Check every file, and run each target's self-test on this machine.

@@ -31,8 +31,9 @@ MOST_PIXELS = 4096
 """Of a side of a network's input."""
 
 _Pixels = Annotated[int, Field(ge=1, le=MOST_PIXELS)]
-_Finite = Annotated[float, Field(allow_inf_nan=False)]
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Far beyond what any network takes, and within what float32 can hold of their quotient.
+_Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
+_Std = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -63,8 +64,8 @@ class Preprocess(BaseModel):
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
     crop_fraction: float = Field(default=1.0, gt=0, le=1)
     color_order: Literal["RGB", "BGR"] = "RGB"
-    mean: tuple[_Finite, _Finite, _Finite] = (0.5, 0.5, 0.5)
-    std: tuple[_Positive, _Positive, _Positive] = (0.5, 0.5, 0.5)
+    mean: tuple[_Mean, _Mean, _Mean] = (0.5, 0.5, 0.5)
+    std: tuple[_Std, _Std, _Std] = (0.5, 0.5, 0.5)
 
     def fit(self, picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize and crop a picture to the network's input.

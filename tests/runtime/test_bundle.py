@@ -20,6 +20,7 @@ from birdedge.runtime.bundle import (
     read_manifest,
     write_manifest,
 )
+from birdedge.runtime.bundle_report import print_info
 from birdedge.runtime.errors import BundleError
 
 
@@ -144,6 +145,9 @@ def test_a_file_outside_the_folder_is_refused(copy: Path, name: str) -> None:
         ("temperature", 0),
         ("unknown_threshold", 1.5),
         ("unknown_threshold", float("nan")),
+        ("temperature", 1e-320),
+        ("created", "2026-01-01T00:00:00"),
+        ("created", "0001-01-01T00:00:00+09:00"),
         ("labels", []),
         ("targets", {}),
         ("surprise", 1),
@@ -163,6 +167,44 @@ def test_a_tolerance_without_bounds_is_refused(copy: Path) -> None:
 
     with pytest.raises(BundleError, match="golden_tolerance"):
         ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("std", 1e-320), ("std", 1e300), ("std", 0), ("mean", 1e300), ("mean", float("nan"))],
+)
+def test_a_scale_that_leaves_no_pixel_is_refused(copy: Path, field: str, value: float) -> None:
+    preprocess = json.loads((copy / MANIFEST).read_text())["preprocess"]
+    change(copy, preprocess=preprocess | {field: [0.5, value, 0.5]})
+
+    with pytest.raises(BundleError, match=rf"preprocess\.{field}\.1"):
+        ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize("field", ["top1", "low", "high", "samples", "expected_calibration_error"])
+@pytest.mark.parametrize("value", [float("nan"), -3, 5])
+def test_an_accuracy_that_is_no_share_is_refused(copy: Path, field: str, value: float) -> None:
+    targets = json.loads((copy / MANIFEST).read_text())["targets"]
+    accuracy = {"top1": 0.9, "low": 0.8, "high": 1.0, "samples": 40}
+    targets["onnx-fp32"]["accuracy"] = accuracy
+    change(copy, targets=targets)
+    assert ModelBundle.load(copy)
+    targets["onnx-fp32"]["accuracy"] = accuracy | {field: value}
+    change(copy, targets=targets)
+
+    if (field, value) == ("samples", 5):
+        assert ModelBundle.load(copy)
+    else:
+        with pytest.raises(BundleError, match=rf"accuracy\.{field}"):
+            ModelBundle.load(copy)
+
+
+def test_a_moment_is_shown_in_utc(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(copy, created="2026-01-01T00:00:00+09:00")
+
+    print_info(ModelBundle.load(copy))
+
+    assert "2025-12-31 15:00 UTC" in capsys.readouterr().out
 
 
 def test_a_new_bundle_appears_when_the_block_ends(tmp_path: Path) -> None:
