@@ -44,6 +44,7 @@ def _models() -> None:
 
 
 @models.command(name="import")
+@ended_like_interrupted()
 def import_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx classifier.")],
     labels: Annotated[
@@ -93,18 +94,17 @@ def import_command(
                 "to 255",
                 param_hint=hint,
             )
-    with ended_like_interrupted():
-        folder = import_model(
-            model,
-            labels,
-            out or Path(name or model.stem),
-            name=name,
-            preprocess=preprocess,
-            size=(input_size, input_size) if input_size else None,
-            threshold=threshold,
-            license_=license_,
-            overwrite=force,
-        )
+    folder = import_model(
+        model,
+        labels,
+        out or Path(name or model.stem),
+        name=name,
+        preprocess=preprocess,
+        size=(input_size, input_size) if input_size else None,
+        threshold=threshold,
+        license_=license_,
+        overwrite=force,
+    )
     typer.echo(f"birdedge classify SOURCE --model {shlex.quote(str(folder))}", err=True)
     typer.echo(folder)
 
@@ -206,6 +206,7 @@ def info(
 
 
 @models.command()
+@ended_like_interrupted()
 def verify(
     model: Annotated[Path | None, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=MAX_THREADS)] = 1,
@@ -218,9 +219,7 @@ def verify(
     from .bundle import ModelBundle
     from .bundle_report import verify_targets
 
-    with ended_like_interrupted():
-        passed = verify_targets(ModelBundle.load(model or model_in_use()), threads)
-    raise typer.Exit(0 if passed else 1)
+    raise typer.Exit(0 if verify_targets(ModelBundle.load(model or model_in_use()), threads) else 1)
 
 
 def _installed(folder: Path | None) -> "Installed":
