@@ -61,7 +61,7 @@ _Report = Annotated[Path, typer.Argument(metavar="REPORT", help="A bench.json.")
 def run(
     bundles: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[BUNDLE]...", help="The one inside birdedge if not given."),
+        typer.Argument(metavar="BUNDLE", help="The one inside birdedge if not given."),
     ] = None,
     data: Annotated[
         Path | None,

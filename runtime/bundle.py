@@ -1,12 +1,15 @@
 """A model bundle: a folder with `manifest.json`, model files, golden inputs and a model card."""
 
+import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +22,8 @@ from .texts import what_is_wrong
 MANIFEST = "manifest.json"
 _MAX_MANIFEST_BYTES = 16 * 2**20
 _CHUNK = 2**20
+_WORKSHOP, _NEW, _OLD = ".draft", "new", "old"
+"""Suffix of the hidden folder that a bundle is made in, and what lies in it."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,11 @@ def read_manifest(path: Path) -> Manifest:
         BundleError: it is missing, too large, not JSON, or says something impossible.
     """
     try:
-        if path.stat().st_size > _MAX_MANIFEST_BYTES:
+        status = path.stat()
+        # Who opens a pipe waits for another side that may never come.
+        if not stat.S_ISREG(status.st_mode):
+            raise BundleError(f"{path} is no regular file")
+        if status.st_size > _MAX_MANIFEST_BYTES:
             raise BundleError(f"{path} is larger than any manifest")
         return Manifest.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
@@ -91,9 +100,13 @@ def check_file(path: Path, entry: FileEntry) -> None:
         BundleError: it is missing, of another size, or has another SHA-256.
     """
     try:
-        size = path.stat().st_size
-        if size != entry.bytes:
-            raise BundleError(f"{path} has {size:,} bytes instead of {entry.bytes:,}; {_AGAIN}")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BundleError(f"{path} is no regular file; {_AGAIN}")
+        if status.st_size != entry.bytes:
+            raise BundleError(
+                f"{path} has {status.st_size:,} bytes instead of {entry.bytes:,}; {_AGAIN}"
+            )
         if sha256(path) != entry.sha256:
             raise BundleError(f"{path} is damaged or was changed (SHA-256 differs); {_AGAIN}")
     except FileNotFoundError as error:
@@ -123,27 +136,35 @@ def sha256(path: Path) -> str:
 def new_bundle(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Offer a temporary folder that becomes the bundle when the block ends well.
 
-    The folder lies beside the final one, so that the rename is atomic; after an error or an
-    interruption nothing of it remains, and an older bundle is untouched.
+    It lies in a hidden folder beside the final one, so that the rename is atomic; after an error or
+    an interruption nothing of that remains, and an older bundle is where it was. What was killed
+    is cleared away by the next one for the same place.
 
     Raises:
         BundleError: the place is taken and is not to be, or cannot be written to.
     """
     folder = folder.resolve()  # a link stays one
+    _clear_up(folder)
     check_place(folder, overwrite=overwrite)
+    # Named before it is made: an interruption right after finds it.
+    workshop = folder.with_name(f".{folder.name}-{os.urandom(4).hex()}{_WORKSHOP}")
+    draft = workshop / _NEW
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise BundleError(f"cannot write to {folder.parent}: {error.strerror}") from error
-    try:
-        yield draft
-        draft.chmod(0o755)
-        _replace(draft, folder)
+        try:
+            draft.mkdir(parents=True)
+        except OSError as error:
+            raise BundleError(f"cannot write to {folder.parent}: {error.strerror}") from error
+        with _held(workshop):
+            yield draft
+            draft.chmod(0o755)
+            # A folder cannot be renamed over another; the older one steps aside for that moment.
+            if folder.exists():
+                folder.rename(workshop / _OLD)
+            draft.rename(folder)
     except OSError as error:
         raise BundleError(f"cannot write bundle {folder}: {error.strerror or error}") from error
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        _dissolve(workshop, folder)
 
 
 def check_place(folder: Path, *, overwrite: bool = False) -> None:
@@ -160,7 +181,7 @@ def check_place(folder: Path, *, overwrite: bool = False) -> None:
             raise BundleError(f"{folder} is not a bundle; it will not be overwritten")
     there = next((parent for parent in folder.parents if parent.exists()), folder)
     if not os.access(there, os.W_OK | os.X_OK):
-        raise BundleError(f"cannot write to {there}: Permission denied")
+        raise BundleError(f"cannot write to {there}: {_why_not_written(there)}")
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -169,16 +190,44 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
-def _replace(draft: Path, folder: Path) -> None:
-    if not folder.exists():
-        draft.rename(folder)
-        return
-    # A folder cannot be renamed over another; the older one steps aside for that moment.
-    aside = folder.with_name(f".{folder.name}-old-{os.getpid()}")
-    folder.rename(aside)
+def _why_not_written(folder: Path) -> str:
+    """What writing would fail of, which os.access does not say."""
+    if not folder.is_dir():
+        return os.strerror(errno.ENOTDIR)
+    read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+    return os.strerror(errno.EROFS if read_only else errno.EACCES)
+
+
+@contextmanager
+def _held(workshop: Path) -> Iterator[bool]:
+    """Hold on to a workshop; the lock goes with the process, however that ends.
+
+    Yields:
+        Whether it is held: another process may do so, and not every file system knows locks.
+    """
+    descriptor = os.open(workshop, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        draft.rename(folder)
-    except OSError:
-        aside.rename(folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
+        held = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            held = False
+        yield held
+    finally:
+        os.close(descriptor)
+
+
+def _clear_up(folder: Path) -> None:
+    """Dissolve the workshops of processes that were killed on the way to this place."""
+    name = glob.escape(f".{folder.name}-")
+    for workshop in folder.parent.glob(f"{name}{'[0-9a-f]' * 8}{_WORKSHOP}"):
+        with suppress(OSError), _held(workshop) as held:
+            if held:
+                _dissolve(workshop, folder)
+
+
+def _dissolve(workshop: Path, folder: Path) -> None:
+    """Remove a workshop; an older bundle that stepped aside and was not replaced goes back."""
+    if (workshop / _OLD).exists() and not folder.exists():
+        (workshop / _OLD).rename(folder)
+    shutil.rmtree(workshop, ignore_errors=True)

@@ -38,7 +38,12 @@ def classify_command(
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="Names to show instead of the bundle's own.")
+        Path | None,
+        typer.Option(
+            "--labels",
+            help="Names to show instead of the bundle's own: Scientific name (Common name), or "
+            "what to call it, a line.",
+        ),
     ] = None,
     target: Annotated[
         str,

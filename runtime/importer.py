@@ -1,44 +1,24 @@
 """`birdedge models import`: a bundle from somebody else's `.tflite` or `.onnx` file."""
 
 import shutil
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from .backends import default_threads, load_backend
-from .bundle import describe_file, new_bundle, write_manifest
-from .errors import BundleError
-from .golden import draw_golden_inputs, model_input, write_golden
+from .bundle import ModelBundle, describe_file, new_bundle, write_manifest
+from .errors import BackendError, BundleError
+from .golden import draw_golden_inputs, model_input, self_test, write_golden
+from .inspection import check_size, inspect_model
 from .labels import read_labels
 from .manifest import FileEntry, Manifest, Target
 from .preprocess import Preprocess
 from .texts import what_is_wrong
 
 _NO_FILE = FileEntry(name="none", sha256="0" * 64, bytes=0)
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What a model file takes.
-
-    Attributes:
-        engine: the backend for it.
-        layout: order of the input's axes.
-        size: height and width, ``None`` where the model takes any.
-        dtype: ``uint8`` for pixels as they are.
-        quantised: whether the model computes in integers.
-    """
-
-    engine: str
-    layout: Literal["NCHW", "NHWC"]
-    size: tuple[int, int] | None
-    dtype: Literal["float32", "uint8"]
-    quantised: bool
 
 
 def import_model(
@@ -49,6 +29,7 @@ def import_model(
     name: str | None = None,
     preprocess: Preprocess | None = None,
     size: tuple[int, int] | None = None,
+    threshold: float = 0.5,
     license_: str = "",
     overwrite: bool = False,
 ) -> Path:
@@ -61,14 +42,17 @@ def import_model(
         name: the bundle's id; the model file's name if not given.
         preprocess: how pictures reach the model; its input size is taken from the model.
         size: for models that take any size.
+        threshold: an answer less probable than this is "unknown"; it is more likely wrong than
+            right where probabilities are well calibrated.
         license_: what the model may be used for.
         overwrite: replace an existing bundle.
 
     Raises:
-        BundleError: labels and outputs differ in number, the model gives NaN, its input is not
-            one RGB picture, takes another size or no mean, or its name or licence cannot be
-            printed.
-        BackendError: the engine cannot load the model.
+        BundleError: labels and outputs differ in number, the model gives NaN or something else
+            each time, its weights lie in another file, its input is not one RGB picture of a kind
+            that birdedge gives, takes another size or no mean, the threshold is no probability, or
+            name or licence cannot be printed.
+        BackendError: the engine cannot load or run the model.
         MissingExtraError: the engine is not installed.
     """
     if not model.is_file():
@@ -81,6 +65,7 @@ def import_model(
     if size is not None and size != input_size:
         taken = "x".join(map(str, input_size))
         raise BundleError(f"{model} takes {taken} pixels, whatever --input-size says")
+    check_size(input_size, model)
     usual = Preprocess()
     preprocess = (preprocess or usual).model_copy(update={"input_size": input_size})
     scaled = (preprocess.mean, preprocess.std) != (usual.mean, usual.std)
@@ -117,6 +102,7 @@ def import_model(
                 labels=tuple(names),
                 preprocess=preprocess,
                 targets={target_name: target},
+                unknown_threshold=threshold,
                 golden=describe_file(golden),
                 license=license_,
                 provenance={"imported_from": model.name},
@@ -124,59 +110,21 @@ def import_model(
         except ValidationError as error:
             raise BundleError(f"cannot describe {model}: {what_is_wrong(error)}") from error
         write_manifest(draft, manifest)
+        _try_out(draft, target_name, model)
     return out
 
 
-def inspect_model(model: Path) -> Signature:
-    """Read what a model file takes.
-
-    Raises:
-        BundleError: the kind of file is unknown, or its input is not one RGB picture.
-    """
-    if model.suffix.lower() == ".onnx":
-        return _inspect_onnx(model)
-    if model.suffix.lower() == ".tflite":
-        return _inspect_tflite(model)
-    raise BundleError(f"{model} is neither .onnx nor .tflite")
-
-
-def _inspect_onnx(model: Path) -> Signature:
-    from .backends.onnx import open_session
-
-    session = open_session(model, threads=1)
-    inputs = session.get_inputs()
-    if len(inputs) != 1:
-        raise BundleError(f"{model} takes {len(inputs)} inputs instead of one picture")
-    layout, size = _picture_axes(list(inputs[0].shape), model)
-    dtype: Literal["float32", "uint8"] = "uint8" if "uint8" in inputs[0].type else "float32"
-    # Integer graphs hold QuantizeLinear (QDQ form) or QLinearConv (operator form) nodes.
-    graph = model.read_bytes()
-    quantised = b"QuantizeLinear" in graph or b"QLinearConv" in graph
-    return Signature("onnx", layout, size, dtype, quantised)
-
-
-def _inspect_tflite(model: Path) -> Signature:
-    from .backends.tflite import open_interpreter
-
-    detail = open_interpreter(model, threads=1).get_input_details()[0]
-    layout, size = _picture_axes([int(n) for n in detail["shape"]], model)
-    dtype: Literal["float32", "uint8"] = "uint8" if detail["dtype"] is np.uint8 else "float32"
-    return Signature("tflite", layout, size, dtype, quantised=detail["dtype"] is not np.float32)
-
-
-def _picture_axes(
-    shape: list[Any], model: Path
-) -> tuple[Literal["NCHW", "NHWC"], tuple[int, int] | None]:
-    if len(shape) == 4 and shape[1] == 3:
-        layout: Literal["NCHW", "NHWC"] = "NCHW"
-        height, width = shape[2:]
-    elif len(shape) == 4 and shape[3] == 3:
-        layout = "NHWC"
-        height, width = shape[1:3]
-    else:
-        raise BundleError(f"{model} takes {shape} instead of one RGB picture")
-    fixed = isinstance(height, int) and isinstance(width, int)
-    return layout, (height, width) if fixed else None
+def _try_out(draft: Path, target: str, model: Path) -> None:
+    """See that what was written can be read, and computes from there what the model did."""
+    try:
+        test = self_test(ModelBundle.load(draft), target, default_threads())
+    except BackendError as error:
+        raise BackendError(f"a bundle of {model} cannot be used: {error}") from error
+    if not test.passed:
+        raise BundleError(
+            f"{model} does not give the same answer twice: they differ by "
+            f"{test.largest_difference:.3g}, and {test.tolerance:.3g} is allowed"
+        )
 
 
 def _run(
@@ -190,10 +138,13 @@ def _run(
 
 
 def _check_output(given: NDArray[np.float32], labels: int, model: Path, path: Path) -> None:
-    if given.ndim != 2 or given.shape[1] != labels:
+    if given.ndim != 2:
+        raise BundleError(f"{model} gives values {given.shape[1:]} instead of one a class")
+    classes = given.shape[1]
+    if classes != labels:
         raise BundleError(
-            f"{model} gives {given.shape[1:]} values, {path} has {labels} lines; "
-            "one line a class is needed, background among them"
+            f"{model} gives {classes:,} values, {path} has {labels:,} lines; write one line a "
+            "class, in the model's order, with background for what is no bird"
         )
     if not np.isfinite(given).all():
         raise BundleError(f"{model} gives NaN or infinite values; its weights are damaged")

@@ -23,6 +23,7 @@ class Label(BaseModel):
         ebird_code: eBird's species code, where it is known.
         dataset_class: what the training data calls it, so that figures can be taken from folders.
         family: ``Laridae (gull)``, with what its members are called, where it is known.
+        genus: ``Icterus (oriole)``, likewise, where the names do not say it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,6 +33,7 @@ class Label(BaseModel):
     ebird_code: Text | None = None
     dataset_class: Text | None = None
     family: Text | None = None
+    genus: Text | None = None
 
     @property
     def name(self) -> str:
@@ -60,6 +62,27 @@ class Label(BaseModel):
         if match:
             return cls(scientific_name=match["scientific"], common_name=match["common"])
         return cls(scientific_name=line)
+
+
+def shown_as(own: Label, line: Label, genus: str | None) -> Label:
+    """A class of a model by another name; what it is, its number says, and that stays.
+
+    A line with two names gives it both: another scientific name is one that the same bird got
+    since, or never had. A line of one name alone is what to call it. ``background`` is no bird,
+    whatever the bundle has there, and the bundle's own background stays that.
+
+    Args:
+        own: the bundle's label.
+        line: the one to show.
+        genus: the bundle's, as it is to be named further on; see `Label`.
+    """
+    if line.is_background:
+        return own if own.is_background else line
+    scientific, common = line.scientific_name, line.common_name
+    if own.is_background or not common:
+        scientific, common = own.scientific_name, line.name
+    names = {"scientific_name": scientific, "common_name": "" if common == scientific else common}
+    return own.model_copy(update={**names, "genus": genus})
 
 
 def names_of(label: Label) -> list[str]:

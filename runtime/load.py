@@ -6,7 +6,8 @@ from .bundle import ModelBundle
 from .classifier import Classifier
 from .default import DEFAULT_MODEL
 from .errors import BundleError
-from .labels import read_labels
+from .labels import Label, read_labels, shown_as
+from .taxa import genera_of
 
 
 def load_classifier(
@@ -21,7 +22,7 @@ def load_classifier(
 
     Args:
         model: the bundle's folder; the one inside birdedge if not given.
-        labels: a file of names to show instead of the bundle's own.
+        labels: a file of names to show instead of the bundle's own; see `shown_as`.
         target: one of its targets, or ``auto`` for the fastest on this machine.
         threads: threads per inference; see `Classifier`.
         threshold: instead of the bundle's own unknown threshold.
@@ -33,6 +34,7 @@ def load_classifier(
         BackendError: no engine here can run it, or the threads are too many.
     """
     bundle = ModelBundle.load(Path(model))
+    own = bundle.manifest.labels
     if labels is not None:
         bundle = _renamed(bundle, labels)
     weights = None
@@ -40,16 +42,17 @@ def load_classifier(
         # For the few who have a list; a short run has no need of it.
         from .occurrence import read_occurrence
 
-        weights = read_occurrence(species, bundle.manifest.labels)
+        weights = read_occurrence(species, own, bundle.manifest.labels)
     return Classifier(bundle, target, threads, threshold, weights)
 
 
 def _renamed(bundle: ModelBundle, labels: Path) -> ModelBundle:
-    names = read_labels(labels)
-    if len(names) != len(bundle.manifest.labels):
+    own, lines = bundle.manifest.labels, read_labels(labels)
+    if len(lines) != len(own):
         raise BundleError(
-            f"{labels} has {len(names)} lines, {bundle.manifest.id} has "
-            f"{len(bundle.manifest.labels)} classes"
+            f"{labels} has {len(lines):,} lines, {bundle.manifest.id} has {len(own):,} classes; "
+            "write one line a class, in the order of `birdedge models info --json`"
         )
-    manifest = bundle.manifest.model_copy(update={"labels": tuple(names)})
+    shown: tuple[Label, ...] = tuple(map(shown_as, own, lines, genera_of(own)))
+    manifest = bundle.manifest.model_copy(update={"labels": shown})
     return ModelBundle(bundle.folder, manifest)

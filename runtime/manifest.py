@@ -1,15 +1,25 @@
 """What `manifest.json` says about a model: everything but the weights."""
 
-from datetime import datetime
-from typing import Any, Literal, Self
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from .labels import Label
 from .preprocess import Preprocess
 from .texts import Text
 
 SCHEMA_VERSION = 1
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Part(BaseModel):
@@ -36,11 +46,11 @@ class Accuracy(_Part):
         data: which photos.
     """
 
-    top1: float
-    low: float
-    high: float
-    samples: int
-    expected_calibration_error: float | None = None
+    top1: _Share
+    low: _Share
+    high: _Share
+    samples: int = Field(ge=0)
+    expected_calibration_error: _Share | None = None
     data: Text = ""
 
 
@@ -80,7 +90,7 @@ class OpenSet(_Part):
 
     score: Literal["energy", "max_logit"]
     threshold: float = Field(allow_inf_nan=False)
-    rejected: float = Field(ge=0, le=1)
+    rejected: _Share
     data: Text = ""
 
 
@@ -106,12 +116,13 @@ class Manifest(_Part):
 
     schema_version: int = SCHEMA_VERSION
     id: Text = Field(min_length=1)
-    created: datetime
+    created: AwareDatetime
     labels: tuple[Label, ...] = Field(min_length=1)
     preprocess: Preprocess
     targets: dict[Text, Target] = Field(min_length=1)
-    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    unknown_threshold: float = Field(default=0.0, ge=0, le=1)
+    # Beyond that, no logit is left of a softmax.
+    temperature: float = Field(default=1.0, ge=1e-6, le=1e6)
+    unknown_threshold: _Share = 0.0
     open_set: OpenSet | None = None
     golden: FileEntry
     classifier: FileEntry | None = None
@@ -125,6 +136,14 @@ class Manifest(_Part):
         if version != SCHEMA_VERSION:
             raise ValueError(f"schema version {version} is not {SCHEMA_VERSION}; update birdedge")
         return version
+
+    @field_validator("created")
+    @classmethod
+    def _in_utc(cls, created: datetime) -> datetime:
+        try:
+            return created.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError(f"{created} is no moment in UTC") from error
 
     @model_validator(mode="after")
     def _each_file_once(self) -> Self:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .default import default_models, model_in_use
+from .stopping import ended_like_interrupted
 from .telling import say
 from .threads import MAX_THREADS
 
@@ -43,6 +44,7 @@ def _models() -> None:
 
 
 @models.command(name="import")
+@ended_like_interrupted()
 def import_command(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx classifier.")],
     labels: Annotated[
@@ -62,6 +64,9 @@ def import_command(
     input_size: Annotated[
         int | None, typer.Option(min=1, help="For models that take any size; pixels.")
     ] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Below this probability it says unknown.")
+    ] = 0.5,
     license_: Annotated[
         str, typer.Option("--license", help="What the model may be used for.")
     ] = "",
@@ -96,6 +101,7 @@ def import_command(
         name=name,
         preprocess=preprocess,
         size=(input_size, input_size) if input_size else None,
+        threshold=threshold,
         license_=license_,
         overwrite=force,
     )
@@ -107,7 +113,7 @@ def import_command(
 def list_command(
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FOLDER]...", help="Where to look; here if not given."),
+        typer.Argument(metavar="FOLDER", help="Where to look; here if not given."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     models: _Models = None,
@@ -185,7 +191,7 @@ def unblock(
 
 @models.command()
 def info(
-    model: Annotated[Path | None, typer.Argument(metavar="[BUNDLE]", help=_MODEL_HELP)] = None,
+    model: Annotated[Path | None, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The manifest as JSON.")] = False,
 ) -> None:
     """Say what a bundle holds."""
@@ -200,13 +206,15 @@ def info(
 
 
 @models.command()
+@ended_like_interrupted()
 def verify(
-    model: Annotated[Path | None, typer.Argument(metavar="[BUNDLE]", help=_MODEL_HELP)] = None,
+    model: Annotated[Path | None, typer.Argument(metavar="BUNDLE", help=_MODEL_HELP)] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=MAX_THREADS)] = 1,
 ) -> None:
     """Check every file, and run each target's self-test on this machine.
 
-    Exit code 1 if a target fails; one whose engine is not installed is passed over.
+    Exit code 1 if a target fails, or none can run: one whose engine is not installed is passed
+    over.
     """
     from .bundle import ModelBundle
     from .bundle_report import verify_targets

@@ -38,7 +38,7 @@ class Occurrence:
         return np.asarray(self._weights[:, moment.astimezone().month - 1])
 
 
-def read_occurrence(path: Path, labels: Sequence[Label]) -> Occurrence:
+def read_occurrence(path: Path, labels: Sequence[Label], shown: Sequence[Label] = ()) -> Occurrence:
     """Read a list of species.
 
     A line is a species' common or scientific name or eBird code, alone, or with one weight from 0
@@ -48,6 +48,7 @@ def read_occurrence(path: Path, labels: Sequence[Label]) -> Occurrence:
     Args:
         path: the file, CSV without heads.
         labels: the model's species; others in the list are passed over and told.
+        shown: what they are called instead, in the same order; either name will do.
 
     Raises:
         OccurrenceError: it cannot be read, or names none of the model's species.
@@ -63,7 +64,13 @@ def read_occurrence(path: Path, labels: Sequence[Label]) -> Occurrence:
         raise OccurrenceError(f"cannot read {path}: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise OccurrenceError(f"{path} is not a text file of species: {error}") from error
-    classes = {name: number for number, label in enumerate(labels) for name in names_of(label)}
+    classes = {
+        name: number
+        # The latter count where both mean something by a name: they are what people see.
+        for each in (labels, shown)
+        for number, label in enumerate(each)
+        for name in names_of(label)
+    }
     weights = np.zeros((len(labels), 12), np.float32)
     listed: set[int] = set()
     strange = []

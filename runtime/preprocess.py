@@ -27,9 +27,13 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 # to itself, Pillow reads thirty more, and has Ghostscript run whatever a PostScript file says.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF")
 
-_Pixels = Annotated[int, Field(ge=1, le=4096)]
-_Finite = Annotated[float, Field(allow_inf_nan=False)]
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+MOST_PIXELS = 4096
+"""Of a side of a network's input."""
+
+_Pixels = Annotated[int, Field(ge=1, le=MOST_PIXELS)]
+# Far beyond what any network takes, and within what float32 can hold of their quotient.
+_Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
+_Std = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -60,8 +64,8 @@ class Preprocess(BaseModel):
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
     crop_fraction: float = Field(default=1.0, gt=0, le=1)
     color_order: Literal["RGB", "BGR"] = "RGB"
-    mean: tuple[_Finite, _Finite, _Finite] = (0.5, 0.5, 0.5)
-    std: tuple[_Positive, _Positive, _Positive] = (0.5, 0.5, 0.5)
+    mean: tuple[_Mean, _Mean, _Mean] = (0.5, 0.5, 0.5)
+    std: tuple[_Std, _Std, _Std] = (0.5, 0.5, 0.5)
 
     def fit(self, picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize and crop a picture to the network's input.

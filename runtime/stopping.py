@@ -50,9 +50,10 @@ def stopped_by_signals() -> Iterator[Stop]:
 
 @contextmanager
 def ended_like_interrupted(
-    by: Collection[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+    by: Collection[signal.Signals] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
 ) -> Iterator[None]:
-    """SIGTERM, as of `kill` or `timeout`, ends work as Ctrl-C does: nothing is left half.
+    """SIGTERM, as of `kill`, and a terminal that is closed end work as Ctrl-C does: nothing is
+    left half.
 
     Args:
         by: the signals that are to.
@@ -66,7 +67,7 @@ def ended_like_interrupted(
         asked.set()
         raise KeyboardInterrupt
 
-    # A shell's background job is not to hear of Ctrl-C.
+    # A shell's background job is not to hear of Ctrl-C, nor what nohup started of its terminal.
     ending = [number for number in by if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in ending}
     try:

@@ -18,7 +18,16 @@ def wider_taxa(labels: tuple[Label, ...]) -> tuple[Taxa, Taxa]:
     )
 
 
+def genera_of(labels: tuple[Label, ...]) -> list[str | None]:
+    """Genus of each of a model's labels, as `Label.genus` has it: named as an answer would be."""
+    named, _ = wider_taxa(labels)
+    genera = [named.get(label.scientific_name) or _genus(label) for label in labels]
+    return [None if genus is None else str(genus).replace(" sp.", "") for genus in genera]
+
+
 def _genus(label: Label) -> Label | None:
+    if label.genus is not None:
+        return Label.parse(label.genus)
     words = label.scientific_name.split()
     # "House Finch" is what a folder was called: no species is written with a second capital.
     if len(words) < 2 or not all(word.islower() for word in words[1:]) or label.is_background:
@@ -43,7 +52,9 @@ def _grouped(labels: Sequence[Label], taxa: Sequence[Label | None]) -> Taxa:
 
 def _of_several(taxon: Label, species: list[Label]) -> Label:
     """A taxon's name, in English by its own or by what all its species are: gulls, orioles."""
-    last_words = {label.common_name.split()[-1].lower() for label in species if label.common_name}
+    # Names of one's own may be in a language whose last words are adjectives.
+    english = [label for label in species if label.common_name and label.genus is None]
+    last_words = {label.common_name.split()[-1].lower() for label in english}
     common = taxon.common_name or (last_words.pop() if len(last_words) == 1 else "")
     return Label(
         scientific_name=f"{taxon.scientific_name} sp.",

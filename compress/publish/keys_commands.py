@@ -71,7 +71,7 @@ def renew(
     to: RepositoryAddress,
     roles: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ROLE]...", help="Those whose keys are here, if not given."),
+        typer.Argument(metavar="ROLE", help="Those whose keys are here, if not given."),
     ] = None,
     keys: KeysFolder = Path("keys"),
     expired: Annotated[

@@ -1,13 +1,26 @@
 """A bundle is loaded whole and unchanged, or refused with the reason."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from birdedge.runtime.bundle import MANIFEST, ModelBundle, new_bundle, read_manifest, write_manifest
+from birdedge.runtime.bundle import (
+    MANIFEST,
+    ModelBundle,
+    check_place,
+    new_bundle,
+    read_manifest,
+    write_manifest,
+)
+from birdedge.runtime.bundle_report import print_info
 from birdedge.runtime.errors import BundleError
 
 
@@ -132,6 +145,9 @@ def test_a_file_outside_the_folder_is_refused(copy: Path, name: str) -> None:
         ("temperature", 0),
         ("unknown_threshold", 1.5),
         ("unknown_threshold", float("nan")),
+        ("temperature", 1e-320),
+        ("created", "2026-01-01T00:00:00"),
+        ("created", "0001-01-01T00:00:00+09:00"),
         ("labels", []),
         ("targets", {}),
         ("surprise", 1),
@@ -151,6 +167,44 @@ def test_a_tolerance_without_bounds_is_refused(copy: Path) -> None:
 
     with pytest.raises(BundleError, match="golden_tolerance"):
         ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("std", 1e-320), ("std", 1e300), ("std", 0), ("mean", 1e300), ("mean", float("nan"))],
+)
+def test_a_scale_that_leaves_no_pixel_is_refused(copy: Path, field: str, value: float) -> None:
+    preprocess = json.loads((copy / MANIFEST).read_text())["preprocess"]
+    change(copy, preprocess=preprocess | {field: [0.5, value, 0.5]})
+
+    with pytest.raises(BundleError, match=rf"preprocess\.{field}\.1"):
+        ModelBundle.load(copy)
+
+
+@pytest.mark.parametrize("field", ["top1", "low", "high", "samples", "expected_calibration_error"])
+@pytest.mark.parametrize("value", [float("nan"), -3, 5])
+def test_an_accuracy_that_is_no_share_is_refused(copy: Path, field: str, value: float) -> None:
+    targets = json.loads((copy / MANIFEST).read_text())["targets"]
+    accuracy = {"top1": 0.9, "low": 0.8, "high": 1.0, "samples": 40}
+    targets["onnx-fp32"]["accuracy"] = accuracy
+    change(copy, targets=targets)
+    assert ModelBundle.load(copy)
+    targets["onnx-fp32"]["accuracy"] = accuracy | {field: value}
+    change(copy, targets=targets)
+
+    if (field, value) == ("samples", 5):
+        assert ModelBundle.load(copy)
+    else:
+        with pytest.raises(BundleError, match=rf"accuracy\.{field}"):
+            ModelBundle.load(copy)
+
+
+def test_a_moment_is_shown_in_utc(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(copy, created="2026-01-01T00:00:00+09:00")
+
+    print_info(ModelBundle.load(copy))
+
+    assert "2025-12-31 15:00 UTC" in capsys.readouterr().out
 
 
 def test_a_new_bundle_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -212,3 +266,89 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
         new_bundle(tmp_path / "file" / "bundle"),
     ):
         pytest.fail("the block must not run")
+
+
+def test_a_disk_that_cannot_be_written_to_is_not_called_forbidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(BundleError, match="Permission denied"):
+        check_place(tmp_path / "bundle")
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+    with pytest.raises(BundleError, match="Read-only file system"):
+        check_place(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("name", [MANIFEST, "model.onnx"])
+def test_a_pipe_is_not_waited_for(copy: Path, name: str) -> None:
+    if name != MANIFEST:
+        manifest = json.loads((copy / MANIFEST).read_text())
+        manifest["targets"]["onnx-fp32"]["files"][0]["bytes"] = 0
+        change(copy, targets=manifest["targets"])
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    load = f"from birdedge.runtime.bundle import *; ModelBundle.load(Path({str(copy)!r}))"
+
+    # In a process of its own, which can be ended.
+    done = subprocess.run(
+        [sys.executable, "-c", load], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert f"{name} is no regular file" in done.stderr
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+def test_an_interruption_between_two_renames_leaves_one_bundle(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    rename, renamed = Path.rename, []
+
+    def interrupted(path: Path, target: Path) -> Path:
+        moved = rename(path, target)
+        renamed.append(path)
+        if len(renamed) == moment:
+            raise KeyboardInterrupt
+        return moved
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt), new_bundle(copy, overwrite=True) as draft:
+        (draft / "file").write_text("newer")
+
+    assert (copy / ("file" if moment == 2 else MANIFEST)).exists()
+    assert list(copy.parent.iterdir()) == [copy]
+
+
+def test_what_was_killed_is_cleared_away_by_the_next(tmp_path: Path) -> None:
+    place = tmp_path / "model"
+    killed = (
+        "import os, signal\nfrom pathlib import Path\nfrom birdedge.runtime.bundle import *\n"
+        f"with new_bundle(Path({str(place)!r}), overwrite=True):\n"
+        "    {before}; os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    place.mkdir()
+    (place / MANIFEST).write_text("{}")
+    aside = f"os.rename({str(place)!r}, next(Path({str(tmp_path)!r}).glob('.model-*')) / 'old')"
+    for before in ("pass", aside):
+        program = killed.format(before=before)
+        done = subprocess.run([sys.executable, "-c", program], timeout=60, check=False)
+        assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob(".model-*"))) == 1  # the second one cleared the first away
+    assert not place.exists()
+    other = tmp_path / ".model-others"
+    other.mkdir()
+
+    with new_bundle(tmp_path / "elsewhere"):
+        pass
+    with pytest.raises(BundleError, match="exists already"), new_bundle(place):
+        pytest.fail("the older one is back")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, "elsewhere", "model"]
+
+
+def test_what_another_process_is_making_is_left_to_it(tmp_path: Path) -> None:
+    with new_bundle(tmp_path / "model") as draft:
+        (draft / "file").write_text("first")
+        with pytest.raises(RuntimeError), new_bundle(tmp_path / "model"):
+            raise RuntimeError
+
+        assert (draft / "file").read_text() == "first"

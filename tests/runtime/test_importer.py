@@ -88,7 +88,10 @@ def test_a_model_made_for_one_picture_at_a_time_classifies_many(
 def test_too_few_labels_are_counted(network: Network, labels: Path, tmp_path: Path) -> None:
     labels.write_text("Red\nGreen\n")
 
-    with pytest.raises(BundleError, match=r"gives \(3,\) values, .*labels\.txt has 2 lines"):
+    told = (
+        r"gives 3 values, .*labels\.txt has 2 lines; write one line a class, in the model's order"
+    )
+    with pytest.raises(BundleError, match=told):
         import_model(network(tmp_path / "colours.onnx"), labels, tmp_path / "out")
 
     assert not (tmp_path / "out").exists()
@@ -142,6 +145,22 @@ def test_means_of_pixels_as_they_are_can_be_said(
     preprocess = ModelBundle.load(out).manifest.preprocess
     white = preprocess.normalise(np.full((1, 1, 1, 3), 255, dtype=np.uint8))
     assert white[0, 0, 0] == pytest.approx([151.061, 138.221, 131.32], abs=1e-3)
+
+
+def test_an_imported_model_says_unknown_where_it_is_more_likely_wrong(
+    network: Network, labels: Path, tmp_path: Path
+) -> None:
+    model = network(tmp_path / "colours.onnx")
+    fence = Image.new("RGB", (32, 32), "grey")
+    given = ["import", str(model), "--labels", str(labels), "--force", "--out", str(tmp_path / "o")]
+
+    for option, threshold, name in ([], 0.5, "unknown"), (["--threshold", "0.2"], 0.2, "Red"):
+        assert CliRunner().invoke(models, [*given, *option]).exit_code == 0
+        bundle = ModelBundle.load(tmp_path / "o")
+        assert bundle.manifest.unknown_threshold == threshold
+        assert Classifier(bundle, threads=1).classify(fence).name == name
+    for wrong in ("1.1", "-0.1", "nan"):
+        assert CliRunner().invoke(models, [*given, "--threshold", wrong]).exit_code != 0
 
 
 def test_damaged_weights_are_refused(network: Network, labels: Path, tmp_path: Path) -> None:

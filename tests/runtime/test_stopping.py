@@ -48,7 +48,7 @@ def test_who_is_to_outlive_the_terminal_does(handled: Handled) -> None:
         assert not stop.wait(0.1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_work_is_interrupted_also_where_a_library_makes_another_error_of_it(
     handled: Handled, number: signal.Signals
 ) -> None:
