@@ -21,6 +21,9 @@ def print_info(bundle: ModelBundle) -> None:
     manifest, console = bundle.manifest, Console()
     height, width = manifest.preprocess.input_size
     facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True)
+    # Not even a long path is cut: somebody wants to copy it.
+    facts.add_column(overflow="fold")
     for name, value in (
         ("model", manifest.id),
         ("created", f"{manifest.created:%Y-%m-%d %H:%M} UTC"),
