@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 
 from .credentials import without_credentials
 from .errors import SourceError
-from .sources import Picture, exists, from_frames, is_url, unreadable
+from .sources import Picture, exists, from_frames, is_pattern, is_url, unreadable
 from .sources.ahead import read_ahead
 from .sources.images import (
     SPECIAL,
-    files_by_glob,
     is_special,
     picture_at,
     picture_file,
@@ -27,7 +26,7 @@ _FRAMES_AHEAD = 8
 
 def expand(specs: list[str]) -> list[str]:
     """Sources with globs replaced by the files they name; one that names none stays."""
-    return [file for spec in specs for file in (files_by_glob(spec) if _is_glob(spec) else [spec])]
+    return [file for spec in specs for file in (_files_by_glob(spec) if _is_glob(spec) else [spec])]
 
 
 def gather(
@@ -99,8 +98,15 @@ def _frames(spec: str, seconds: float | None) -> Iterator[Picture]:
         yield from from_frames(read_ahead(iter(video), _FRAMES_AHEAD))
 
 
+def _files_by_glob(spec: str) -> list[str]:
+    # Most name their files.
+    from .sources.patterns import files_by_glob
+
+    return files_by_glob(spec)
+
+
 def _is_glob(spec: str) -> bool:
-    return any(mark in spec for mark in "*?[") and not is_url(spec) and not exists(spec)
+    return is_pattern(spec) and not is_url(spec) and not exists(spec)
 
 
 def _is_video(path: Path) -> bool:

@@ -1,12 +1,10 @@
-"""Picture files: single ones, folders, globs, addresses and standard input."""
+"""Picture files: single ones, folders, addresses and standard input."""
 
-import glob
 import os
 import stat
 import sys
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from PIL import Image
@@ -50,32 +48,6 @@ def _refused(errors: list[OSError]) -> Iterator[Picture]:
     while errors:
         error = errors.pop(0)
         yield unreadable(str(error.filename), f"{error.filename}: {error.strerror}")
-
-
-def files_by_glob(pattern: str) -> list[str]:
-    """What a pattern such as ``photos/**/*.jpg`` names, sorted.
-
-    Of a folder and what lies in it only the folder is named; the pattern itself if nothing is.
-    Folders where the pattern looks and that may not be read are named, too.
-    """
-    found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - absolute patterns too
-    named = sorted({*found, *_closed_on_the_way(pattern)})
-    folders = {Path(name) for name in named if Path(name).is_dir()}
-    return [name for name in named if not folders.intersection(Path(name).parents)] or [pattern]
-
-
-def _closed_on_the_way(pattern: str) -> list[str]:
-    """Folders where a pattern looks and that may not be read; glob passes over them in silence."""
-    parts = Path(pattern).parts
-    deep = "**" in parts
-    before = parts[: parts.index("**") if deep else -1]
-    closed: list[OSError] = []
-    for start in glob.glob(str(Path(*before))):  # noqa: PTH207 - absolute patterns too
-        walk = os.walk(start, onerror=closed.append)
-        for _, folders, _ in walk if deep else islice(walk, 1):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-    refused = (error.filename for error in closed if isinstance(error, PermissionError))
-    return [name if before else name.removeprefix("./") for name in refused]
 
 
 def picture_file(path: Path) -> Picture:

@@ -26,15 +26,6 @@ Serve = Callable[[Callable[[socket.socket], None]], str]
 Answer = Callable[[bytes], bytes]
 
 
-@pytest.fixture
-def pictures() -> Callable[..., list[Picture]]:
-    def given(*specs: object) -> list[Picture]:
-        named = [str(spec) for spec in specs]
-        return list(gather(expand(named), named=named))
-
-    return given
-
-
 def png() -> bytes:
     content = io.BytesIO()
     Image.new("RGB", (20, 10), "red").save(content, "png")
@@ -62,26 +53,6 @@ def test_a_folder_without_pictures_is_one_that_cannot_be_read(
 
     with pytest.raises(ImageError, match="no pictures in this folder"):
         picture.read()
-
-
-def test_a_glob_gives_what_it_matches_in_order(
-    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
-) -> None:
-    draw("p/x/2.png"), draw("p/1.png"), draw("p/3.jpg")
-
-    names = [Path(picture.name).name for picture in pictures(tmp_path / "p" / "**" / "*.png")]
-
-    assert names == ["1.png", "2.png"]
-
-
-def test_a_glob_names_every_picture_once(
-    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
-) -> None:
-    draw("p/x/y/2.png"), draw("p/1.png"), draw("p/x/3.jpg")
-
-    names = [Path(picture.name).name for picture in pictures(tmp_path / "p" / "**")]
-
-    assert names == ["1.png", "3.jpg", "2.png"]
 
 
 def test_a_videos_frames_are_not_all_in_memory(
