@@ -26,6 +26,9 @@ SPECIAL = "a pipe, socket or device, which is read only where it is named itself
 def pictures_in_folder(folder: Path) -> Iterator[Picture]:
     """Every picture file below a folder, by name; a folder that may not be read is reported.
 
+    What is hidden is passed over, as patterns do: macOS puts a ``._robin.jpg`` beside each
+    ``robin.jpg``, with no picture in it.
+
     Raises:
         SourceError: there is none.
     """
@@ -33,15 +36,20 @@ def pictures_in_folder(folder: Path) -> Iterator[Picture]:
     closed: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=closed.append):
         yield from _refused(closed)
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(files):
-            if Path(name).suffix.lower() in PICTURE_SUFFIXES:
+            if not is_hidden(name) and Path(name).suffix.lower() in PICTURE_SUFFIXES:
                 found = True
                 yield _found_file(Path(place, name))
     found = found or bool(closed)
     yield from _refused(closed)
     if not found:
         raise SourceError(f"{folder}: no pictures in this folder")
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a program left a file or folder for itself."""
+    return name.startswith(".")
 
 
 def _refused(errors: list[OSError]) -> Iterator[Picture]:

@@ -46,6 +46,19 @@ def test_a_folder_gives_its_pictures_by_name_and_nothing_else(
     assert names == [str(files[1]), str(files[0]), str(files[2])]
 
 
+def test_what_is_hidden_in_a_folder_is_passed_over_and_a_hidden_folder_that_is_named_is_not(
+    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
+) -> None:
+    draw("p/a.jpg"), draw("p/._a.jpg"), draw("p/.trash/b.jpg"), draw("p/below/.c.jpg")
+
+    def names(folder: Path) -> list[str]:
+        return [Path(picture.name).name for picture in pictures(folder)]
+
+    assert names(tmp_path / "p") == ["a.jpg"]
+    assert names(tmp_path / "p" / ".trash") == ["b.jpg"]
+    assert names(tmp_path / "p" / "._a.jpg") == ["._a.jpg"]
+
+
 def test_a_folder_without_pictures_is_one_that_cannot_be_read(
     pictures: Pictures, tmp_path: Path
 ) -> None:
