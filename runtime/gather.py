@@ -11,14 +11,13 @@ from .sources import Picture, exists, from_frames, is_pattern, is_url, unreadabl
 from .sources.ahead import read_ahead
 from .sources.images import (
     SPECIAL,
+    VIDEO_SUFFIXES,
     is_special,
     picture_at,
     picture_file,
     picture_on_stdin,
     pictures_in_folder,
 )
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
 
 _FRAMES_AHEAD = 8
 """Enough that neither waits for the other; of a video in 4K, eight need 200 MB."""

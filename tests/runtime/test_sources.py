@@ -99,6 +99,26 @@ def test_a_video_is_closed_before_the_next_source_is_opened(video: Path) -> None
     assert max(open_files() for _ in pictures) <= before + 2
 
 
+def test_what_a_folder_holds_besides_pictures_is_told_once(
+    pictures: Pictures,
+    draw: Callable[..., Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("1.MP4", "2.avi", "3.HEIC", "4.heic", "5.nef", "6.txt", "._7.mp4", "card/8.mov"):
+        draw("p/card/9.png").parent.parent.joinpath(name).touch()
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "1.mp4").touch()
+
+    assert [Path(picture.name).name for picture in pictures(tmp_path / "p")] == ["9.png"]
+    (told,) = caplog.messages
+    assert told.startswith(f"{tmp_path / 'p'}: 3 videos passed over (name them")
+    assert "2 .heic and 1 .nef passed over (birdedge cannot read them" in told
+    with pytest.raises(ImageError, match="no pictures in this folder; 1 video passed over"):
+        pictures(tmp_path / "only")[0].read()
+    assert len(caplog.messages) == 1
+
+
 def test_a_glob_without_matches_does_not_hide_the_next_source(
     pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
 ) -> None:
