@@ -2,12 +2,22 @@
 
 from collections.abc import Container, Generator, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from .credentials import without_credentials
 from .errors import SourceError
-from .sources import Picture, exists, from_frames, is_pattern, is_url, unreadable
+from .sources import (
+    Frame,
+    FrameSource,
+    Picture,
+    exists,
+    from_frames,
+    is_pattern,
+    is_url,
+    unreadable,
+)
 from .sources.ahead import read_ahead
 from .sources.images import (
     SPECIAL,
@@ -92,9 +102,16 @@ def _frames(spec: str, seconds: float | None) -> Iterator[Picture]:
         yield from from_frames(camera_frames(spec, seconds))
         return
     from .sources.video import VideoSource
+    from .sources.waiting import within
 
-    with closing(VideoSource(spec)) as video:
-        yield from from_frames(read_ahead(iter(video), _FRAMES_AHEAD))
+    video = within(None, partial(VideoSource, spec))
+    # Closed by the thread that reads: who is interrupted should not wait for one that hangs in it.
+    yield from from_frames(read_ahead(_to_the_end(video), _FRAMES_AHEAD))
+
+
+def _to_the_end(source: FrameSource) -> Generator[Frame, None, None]:
+    with closing(source):
+        yield from source
 
 
 def _files_by_glob(spec: str) -> list[str]:

@@ -5,12 +5,12 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from concurrent.futures import Future
-from threading import Thread
+from functools import partial
 from urllib.parse import unquote, urlsplit
 
 from ..credentials import without_credentials
 from ..errors import ImageError
+from .waiting import within
 
 _MAX_BYTES = 64 * 2**20
 _CHUNK = 2**16
@@ -28,19 +28,10 @@ def download(url: str, seconds: float, max_bytes: int = _MAX_BYTES) -> bytes:
         ImageError: the server cannot be reached, refuses, is too slow, or sends too much.
     """
     name = without_credentials(url)
-    answer: Future[bytes] = Future()
-
-    def work() -> None:
-        try:
-            answer.set_result(_fetch(url, seconds, max_bytes))
-        except Exception as error:
-            answer.set_exception(error)
-
     # The time-out of a socket begins anew with each byte: a server that drips one a second, in its
     # headers even, is left behind with the thread that listens to it.
-    Thread(target=work, name="download", daemon=True).start()
     try:
-        return answer.result(timeout=seconds)
+        return within(seconds, partial(_fetch, url, seconds, max_bytes))
     except TimeoutError as error:
         raise ImageError(f"{name}: no whole answer within {seconds:g} s") from error
     except urllib.error.HTTPError as error:
