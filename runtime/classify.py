@@ -99,15 +99,16 @@ def run(options: ClassifyOptions) -> int:
     printer = _printer(options, classifier, endless)
     failures = done = 0
     saved = saved_before(options)
+    deadline = None if options.seconds is None else time.monotonic() + options.seconds
     with ExitStack() as closing:
         closing.callback(classifier.close)
-        results, total = _results(options, sources, endless, classifier)
+        results, total = _results(options, sources, endless, classifier, deadline)
         closing.callback(results.close)
         # Lines that scroll by are progress enough.
         scrolling = sys.stdout.isatty() and (options.as_json or endless)
         wanted = total != 1 and not scrolling
         try:
-            for result in _with_progress(until(results, options.seconds), total, wanted=wanted):
+            for result in _with_progress(until(results, deadline), total, wanted=wanted):
                 done += 1
                 if result.error is not None:
                     failures += 1
@@ -127,7 +128,11 @@ def run(options: ClassifyOptions) -> int:
 
 
 def _results(
-    options: ClassifyOptions, sources: list[str], endless: bool, classifier: Classifier
+    options: ClassifyOptions,
+    sources: list[str],
+    endless: bool,
+    classifier: Classifier,
+    deadline: float | None,
 ) -> tuple[Generator[Result, None, None], int | None]:
     """Results yet to be computed, and how many there will be where that can be known."""
     keep = options.save_frames is not None
@@ -140,7 +145,7 @@ def _results(
         find = options.find_regions
         pictures = from_frames(frames) if find is None else pictures_of(frames, find)
         return classify_live(pictures, classifier, keep_images=keep), None
-    pictures = islice(gather(sources, options.seconds, options.sources), options.frames)
+    pictures = islice(gather(sources, deadline, options.sources), options.frames)
     if any(is_live(source) for source in sources):
         return classify_live(pictures, classifier, keep_images=keep), None
     if endless:
@@ -150,12 +155,18 @@ def _results(
     return classify_pictures(listed, classifier, keep_images=keep), len(listed)
 
 
-def until(results: Iterator[Result], seconds: float | None) -> Iterator[Result]:
-    """Results until so many seconds have passed; at least one."""
-    start = time.monotonic()
+def until(results: Iterator[Result], deadline: float | None) -> Iterator[Result]:
+    """Results until `time.monotonic` has come to a deadline; at least one.
+
+    One that comes later is left out: that it could not be waited for is no failure.
+    """
+    none_yet = True
     for result in results:
-        yield result
-        if seconds is not None and time.monotonic() - start >= seconds:
+        if none_yet or deadline is None or time.monotonic() < deadline:
+            yield result
+        none_yet = False
+        # Asked again, for the next one may take long.
+        if deadline is not None and time.monotonic() >= deadline:
             return
 
 
