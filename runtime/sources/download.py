@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..credentials import without_credentials
 from ..errors import ImageError
+from .addresses import as_asked
 from .waiting import within
 
 _MAX_BYTES = 64 * 2**20
@@ -62,7 +63,7 @@ def _fetch(url: str, seconds: float, max_bytes: int) -> bytes:
 
 
 def _request(url: str) -> urllib.request.Request:
-    parts = urlsplit(url)
+    parts = urlsplit(as_asked(url))
     server = parts.netloc.rpartition("@")[2]
     request = urllib.request.Request(
         parts._replace(netloc=server).geturl(), headers={"User-Agent": "birdedge"}

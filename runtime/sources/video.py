@@ -9,6 +9,7 @@ from typing import Any
 from ..credentials import without_credentials
 from ..errors import SourceError
 from . import Frame, is_url
+from .addresses import as_asked
 from .opencv import cv2
 
 _TIMEOUT_MS = 10_000
@@ -67,7 +68,8 @@ def _open(spec: str) -> Any:
         cv2.CAP_PROP_READ_TIMEOUT_MSEC,
         _TIMEOUT_MS,
     ]
-    capture = cv2.VideoCapture(spec, cv2.CAP_FFMPEG, limits)
+    place = as_asked(spec) if is_url(spec) else spec
+    capture = cv2.VideoCapture(place, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
         silent = ", or no answer within 10 s" if is_url(spec) else ""
         raise SourceError(f"{without_credentials(spec)}: not a video that can be read{silent}")
