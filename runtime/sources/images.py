@@ -18,7 +18,10 @@ from . import Picture, unreadable
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif"}
 )
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"})
+_CAMCORDER_SUFFIXES = frozenset({".mts", ".m2ts", ".3gp", ".wmv", ".asf"})
+VIDEO_SUFFIXES = _CAMCORDER_SUFFIXES | {
+    ".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"
+}  # fmt: skip
 
 _FOREIGN_SUFFIXES = frozenset(
     {".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"}

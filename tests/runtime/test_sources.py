@@ -377,6 +377,7 @@ def test_a_real_video_is_decoded(shared: Path) -> None:
         ("bird.jpg", False),
         ("photos", False),
         ("feeder.MP4", True),
+        ("PRIVATE/AVCHD/BDMV/STREAM/00000.MTS", True),
         ("http://host/feeder.mp4?key=1", True),
         ("rtsp://host/live", True),
         ("http://host/bird.jpg", False),
