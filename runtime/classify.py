@@ -28,6 +28,9 @@ from .telling import say, tell_what_is_logged
 if TYPE_CHECKING:
     from .regions import FindRegions
 
+_JPEG_PIXELS = 65_500
+"""libjpeg's limit, JPEG_MAX_DIMENSION."""
+
 
 @dataclass(frozen=True)
 class ClassifyOptions:
@@ -203,16 +206,11 @@ def _save(result: Result, folder: Path, number: int) -> None:
 
 
 def saved_before(options: ClassifyOptions) -> int:
-    """What is numbered on from: a camera's earlier pictures stay, files' give way to their like."""
-    if options.save_frames is None:
-        return 0
-    live = any(is_live(source) for source in options.sources)
-    if options.camera is not None:
-        # They need libraries that pictures do not.
-        from .sources.cameras import is_recording
+    """What is numbered on from: earlier pictures stay, whatever they were of.
 
-        live = not is_recording(options.camera)
-    return highest_number(options.save_frames) if live else 0
+    Were numbers given anew, one would stand for the old picture and, named otherwise, for the new.
+    """
+    return 0 if options.save_frames is None else highest_number(options.save_frames)
 
 
 def highest_number(folder: Path) -> int:
@@ -231,6 +229,11 @@ def save_picture(image: Image.Image, folder: Path, number: int, source: str, spe
     parts = (f"{number:06d}", Path(source).stem, species)
     # File systems take no name of more than 255 bytes.
     name = "-".join(re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_")[:100] for part in parts)
+    if max(image.size) > _JPEG_PIXELS:
+        # Left to itself, libjpeg says so on standard error, in its own words.
+        raise ImageError(
+            f"{source}: cannot be saved as JPEG, which has {_JPEG_PIXELS:,} pixels a side at most"
+        )
     content = io.BytesIO()
     try:
         image.save(content, "jpeg", quality=92)

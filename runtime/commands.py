@@ -145,7 +145,11 @@ def classify_command(
     ] = None,
     save_frames: Annotated[
         Path | None,
-        typer.Option("--save-frames", metavar="DIR", help="Save what was classified as JPEG."),
+        typer.Option(
+            "--save-frames",
+            metavar="DIR",
+            help="Save what was classified as JPEG, numbered on from what lies there.",
+        ),
     ] = None,
     store: Annotated[
         Path | None,

@@ -90,11 +90,26 @@ def test_a_picture_too_wide_for_a_jpeg_is_named_and_the_next_one_saved(
     )
 
     assert len(done.stdout.splitlines()) == 2
-    assert "birdedge: wide.png: cannot be saved as JPEG" in done.stderr
+    assert done.stderr == (
+        "birdedge: wide.png: cannot be saved as JPEG, which has 65,500 pixels a side at most\n"
+        "birdedge: 1 of 2 failed\n"
+    )
     assert [file.name for file in (tmp_path / "s").iterdir()] == [
         "000002-red-Northern_Cardinal.jpg"
     ]
     assert done.returncode == 1
+
+
+def test_a_second_run_into_a_folder_leaves_what_the_first_one_saved(
+    birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
+) -> None:
+    for photo in (draw("red.png", RED), draw("again.png", RED)):
+        birdedge("classify", photo, "--model", model, "--save-frames", "s")
+
+    assert sorted(file.name for file in (tmp_path / "s").iterdir()) == [
+        "000001-red-Northern_Cardinal.jpg",
+        "000002-again-Northern_Cardinal.jpg",
+    ]
 
 
 def test_a_picture_is_saved_whole_or_not_at_all(
