@@ -14,6 +14,14 @@ from .threads import MAX_THREADS
 if TYPE_CHECKING:
     from .regions import FindRegions
 
+
+def _place(text: str) -> Path:
+    """A path that somebody gave; to pathlib, the empty one of an unset variable is this folder."""
+    if not text:
+        raise typer.BadParameter("an empty name is no file or folder")
+    return Path(text)
+
+
 classify = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -32,13 +40,21 @@ def classify_command(
         typer.Option(
             "--model",
             "-m",
+            parser=_place,
+            metavar="<path>",
             envvar="BIRDEDGE_MODEL",
             help="A model bundle's folder; what `birdedge sync` brought, or the one inside "
             "birdedge, if not given.",
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="Names to show instead of the bundle's own.")
+        Path | None,
+        typer.Option(
+            "--labels",
+            parser=_place,
+            metavar="<path>",
+            help="Names to show instead of the bundle's own.",
+        ),
     ] = None,
     target: Annotated[
         str,
@@ -75,6 +91,7 @@ def classify_command(
         Path | None,
         typer.Option(
             "--species",
+            parser=_place,
             envvar="BIRDEDGE_SPECIES",
             metavar="FILE",
             help="What occurs here: a species a line, alone or with a weight from 0 to 1, or "
@@ -147,6 +164,7 @@ def classify_command(
         Path | None,
         typer.Option(
             "--save-frames",
+            parser=_place,
             metavar="DIR",
             help="Save what was classified as JPEG, numbered on from what lies there.",
         ),
@@ -155,6 +173,8 @@ def classify_command(
         Path | None,
         typer.Option(
             "--store",
+            parser=_place,
+            metavar="<path>",
             envvar="BIRDEDGE_STORE",
             help="Keep the visits to a camera in this folder; a user's own if not given.",
         ),

@@ -183,3 +183,16 @@ def test_standard_input_without_end_is_refused(birdedge: Birdedge, model: Path) 
     done = birdedge("classify", "-", "--model", model, "--json", stdin=bytes(65 * 2**20))
 
     assert (done.returncode, done.stderr) == (1, "birdedge: -: larger than 64 MB\n")
+
+
+@pytest.mark.parametrize("option", ["--model", "--labels", "--species", "--save-frames", "--store"])
+def test_an_empty_name_as_of_an_unset_variable_is_no_folder(
+    birdedge: Birdedge, draw: Draw, tmp_path: Path, option: str
+) -> None:
+    photo = draw("red.png")
+
+    done = birdedge("classify", photo, option, "")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert option in done.stderr and "an empty name is no file or folder" in done.stderr
+    assert list(tmp_path.iterdir()) == [photo]
