@@ -28,6 +28,9 @@ from .telling import say, tell_what_is_logged
 if TYPE_CHECKING:
     from .regions import FindRegions
 
+_JPEG_PIXELS = 65_500
+"""libjpeg's limit, JPEG_MAX_DIMENSION."""
+
 
 @dataclass(frozen=True)
 class ClassifyOptions:
@@ -99,15 +102,16 @@ def run(options: ClassifyOptions) -> int:
     printer = _printer(options, classifier, endless)
     failures = done = 0
     saved = saved_before(options)
+    deadline = None if options.seconds is None else time.monotonic() + options.seconds
     with ExitStack() as closing:
         closing.callback(classifier.close)
-        results, total = _results(options, sources, endless, classifier)
+        results, total = _results(options, sources, endless, classifier, deadline)
         closing.callback(results.close)
         # Lines that scroll by are progress enough.
         scrolling = sys.stdout.isatty() and (options.as_json or endless)
         wanted = total != 1 and not scrolling
         try:
-            for result in _with_progress(until(results, options.seconds), total, wanted=wanted):
+            for result in _with_progress(until(results, deadline), total, wanted=wanted):
                 done += 1
                 if result.error is not None:
                     failures += 1
@@ -127,7 +131,11 @@ def run(options: ClassifyOptions) -> int:
 
 
 def _results(
-    options: ClassifyOptions, sources: list[str], endless: bool, classifier: Classifier
+    options: ClassifyOptions,
+    sources: list[str],
+    endless: bool,
+    classifier: Classifier,
+    deadline: float | None,
 ) -> tuple[Generator[Result, None, None], int | None]:
     """Results yet to be computed, and how many there will be where that can be known."""
     keep = options.save_frames is not None
@@ -140,7 +148,7 @@ def _results(
         find = options.find_regions
         pictures = from_frames(frames) if find is None else pictures_of(frames, find)
         return classify_live(pictures, classifier, keep_images=keep), None
-    pictures = islice(gather(sources, options.seconds, options.sources), options.frames)
+    pictures = islice(gather(sources, deadline, options.sources), options.frames)
     if any(is_live(source) for source in sources):
         return classify_live(pictures, classifier, keep_images=keep), None
     if endless:
@@ -150,12 +158,18 @@ def _results(
     return classify_pictures(listed, classifier, keep_images=keep), len(listed)
 
 
-def until(results: Iterator[Result], seconds: float | None) -> Iterator[Result]:
-    """Results until so many seconds have passed; at least one."""
-    start = time.monotonic()
+def until(results: Iterator[Result], deadline: float | None) -> Iterator[Result]:
+    """Results until `time.monotonic` has come to a deadline; at least one.
+
+    One that comes later is left out: that it could not be waited for is no failure.
+    """
+    none_yet = True
     for result in results:
-        yield result
-        if seconds is not None and time.monotonic() - start >= seconds:
+        if none_yet or deadline is None or time.monotonic() < deadline:
+            yield result
+        none_yet = False
+        # Asked again, for the next one may take long.
+        if deadline is not None and time.monotonic() >= deadline:
             return
 
 
@@ -192,16 +206,11 @@ def _save(result: Result, folder: Path, number: int) -> None:
 
 
 def saved_before(options: ClassifyOptions) -> int:
-    """What is numbered on from: a camera's earlier pictures stay, files' give way to their like."""
-    if options.save_frames is None:
-        return 0
-    live = any(is_live(source) for source in options.sources)
-    if options.camera is not None:
-        # They need libraries that pictures do not.
-        from .sources.cameras import is_recording
+    """What is numbered on from: earlier pictures stay, whatever they were of.
 
-        live = not is_recording(options.camera)
-    return highest_number(options.save_frames) if live else 0
+    Were numbers given anew, one would stand for the old picture and, named otherwise, for the new.
+    """
+    return 0 if options.save_frames is None else highest_number(options.save_frames)
 
 
 def highest_number(folder: Path) -> int:
@@ -220,6 +229,11 @@ def save_picture(image: Image.Image, folder: Path, number: int, source: str, spe
     parts = (f"{number:06d}", Path(source).stem, species)
     # File systems take no name of more than 255 bytes.
     name = "-".join(re.sub(r"[^A-Za-z0-9]+", "_", part).strip("_")[:100] for part in parts)
+    if max(image.size) > _JPEG_PIXELS:
+        # Left to itself, libjpeg says so on standard error, in its own words.
+        raise ImageError(
+            f"{source}: cannot be saved as JPEG, which has {_JPEG_PIXELS:,} pixels a side at most"
+        )
     content = io.BytesIO()
     try:
         image.save(content, "jpeg", quality=92)

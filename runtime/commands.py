@@ -14,6 +14,14 @@ from .threads import MAX_THREADS
 if TYPE_CHECKING:
     from .regions import FindRegions
 
+
+def _place(text: str) -> Path:
+    """A path that somebody gave; to pathlib, the empty one of an unset variable is this folder."""
+    if not text:
+        raise typer.BadParameter("an empty name is no file or folder")
+    return Path(text)
+
+
 classify = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -32,6 +40,8 @@ def classify_command(
         typer.Option(
             "--model",
             "-m",
+            parser=_place,
+            metavar="<path>",
             envvar="BIRDEDGE_MODEL",
             help="A model bundle's folder; what `birdedge sync` brought, or the one inside "
             "birdedge, if not given.",
@@ -41,6 +51,8 @@ def classify_command(
         Path | None,
         typer.Option(
             "--labels",
+            parser=_place,
+            metavar="<path>",
             help="Names to show instead of the bundle's own: Scientific name (Common name), or "
             "what to call it, a line.",
         ),
@@ -80,6 +92,7 @@ def classify_command(
         Path | None,
         typer.Option(
             "--species",
+            parser=_place,
             envvar="BIRDEDGE_SPECIES",
             metavar="FILE",
             help="What occurs here: a species a line, alone or with a weight from 0 to 1, or "
@@ -150,12 +163,19 @@ def classify_command(
     ] = None,
     save_frames: Annotated[
         Path | None,
-        typer.Option("--save-frames", metavar="DIR", help="Save what was classified as JPEG."),
+        typer.Option(
+            "--save-frames",
+            parser=_place,
+            metavar="DIR",
+            help="Save what was classified as JPEG, numbered on from what lies there.",
+        ),
     ] = None,
     store: Annotated[
         Path | None,
         typer.Option(
             "--store",
+            parser=_place,
+            metavar="<path>",
             envvar="BIRDEDGE_STORE",
             help="Keep the visits to a camera in this folder; a user's own if not given.",
         ),

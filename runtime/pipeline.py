@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,6 +15,9 @@ from .classifier import Classifier
 from .errors import ImageError
 from .predictions import Prediction
 from .sources import Frame, Picture
+
+_PATIENCE_SECONDS = 0.5
+"""A large photo takes as long; a server that hangs, sixty times that."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,23 @@ def classify_pictures(
     try:
         refill()
         while waiting:
-            batch = [waiting.popleft().result() for _ in range(min(batch_size, len(waiting)))]
+            batch = _next_batch(waiting, batch_size)
             # Refill before inferring: the decoders work while the engine does.
             refill()
             yield from _infer(batch, classifier)
     finally:
         # Whoever stops early should not wait for a download that hangs in a decoder.
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _next_batch(waiting: "deque[Future[_Decoded]]", size: int) -> list[_Decoded]:
+    """Take what is decoded next; those before a picture that is long in coming go without it."""
+    batch = [waiting.popleft().result()]
+    with suppress(TimeoutError):
+        while waiting and len(batch) < size:
+            batch.append(waiting[0].result(_PATIENCE_SECONDS))
+            waiting.popleft()
+    return batch
 
 
 def classify_live(

@@ -5,6 +5,7 @@ measured in one of them holds in the others.
 """
 
 import io
+import stat
 import warnings
 from pathlib import Path
 from typing import Annotated, Literal
@@ -158,13 +159,13 @@ def read_image(
         raise ImageError(f"{name}: {_why_unreadable(source)}") from error
     except FileNotFoundError as error:
         raise ImageError(f"{name}: no such file") from error
-    except (IsADirectoryError, PermissionError) as error:
-        raise ImageError(f"{name}: {error.strerror}") from error
     except ImageError:
         raise
-    # Pillow's decoders raise whatever a damaged file makes them stumble over.
+    # Pillow's decoders raise whatever a damaged file makes them stumble over. What the system says,
+    # of a folder, a link to itself, a card that cannot be read, has a word of its own.
     except Exception as error:
-        raise ImageError(f"{name}: damaged picture ({error})") from error
+        reason = getattr(error, "strerror", None) or f"damaged picture ({error})"
+        raise ImageError(f"{name}: {reason}") from error
 
 
 def _whole_pixels(
@@ -180,8 +181,13 @@ def _whole_pixels(
 
 
 def _why_unreadable(source: Path | str | bytes) -> str:
-    size = len(source) if isinstance(source, bytes) else Path(source).stat().st_size
-    return "empty file" if size == 0 else "not a picture that can be read"
+    if isinstance(source, bytes):
+        empty = not source
+    else:
+        status = Path(source).stat()
+        # Devices and pipes have no size.
+        empty = stat.S_ISREG(status.st_mode) and status.st_size == 0
+    return "empty file" if empty else "not a picture that can be read"
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:

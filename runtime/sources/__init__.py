@@ -111,6 +111,11 @@ def is_url(spec: str) -> bool:
     return "://" in spec and not exists(spec)
 
 
+def is_pattern(text: str) -> bool:
+    """Whether a text holds what stands for other names, as in ``*.jpg``."""
+    return any(mark in text for mark in "*?[")
+
+
 def exists(path: Path | str) -> bool:
     """Whether there is such a file or folder; no name is too long or too strange to ask for."""
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises for names that cannot be

@@ -88,6 +88,7 @@ class _Reader(Generic[T]):
         thread = threading.Thread(target=self._read, name="frames", daemon=True)
         thread.start()
         end = math.inf if self._seconds is None else time.monotonic() + self._seconds
+        patience = _PATIENCE_SECONDS
         try:
             while not self._stop.is_set() and time.monotonic() < end:
                 with self._changed:
@@ -105,11 +106,14 @@ class _Reader(Generic[T]):
                 yield item
             if self._failure is not None:
                 raise self._failure
+        except KeyboardInterrupt:
+            patience = 0.0  # the process ends
+            raise
         finally:
             with self._changed:
                 self._stopped = True
                 self._changed.notify_all()
-            thread.join(_PATIENCE_SECONDS)
+            thread.join(patience)
             if self._left_out:
                 _log.info(
                     "%s frames taken, %s left out for newer ones",

@@ -17,7 +17,7 @@ from watchfiles import Change, watch
 from ..errors import ImageError, SourceError
 from ..preprocess import read_image
 from . import Frame
-from .images import PICTURE_SUFFIXES
+from .images import PICTURE_SUFFIXES, is_hidden
 
 _PATIENCE_SECONDS = 10.0
 """A picture that is being uploaded cannot be read yet; one that stays as it is never will be."""
@@ -32,8 +32,9 @@ _log = logging.getLogger(__name__)
 class FolderSource:
     """Pictures that come into a folder or one below it, from now on; each when it is whole.
 
-    Those that lie there already are left alone: after a restart they would come again. A folder
-    that goes, as an unmounted disk does, is waited for.
+    Those that lie there already are left alone: after a restart they would come again. What is
+    hidden is passed over, as a program's draft that it renames when it is whole. A folder that
+    goes, as an unmounted disk does, is waited for.
 
     Args:
         spec: ``dir:`` and the folder's path.
@@ -84,7 +85,7 @@ class FolderSource:
         """Pictures until another folder, or none, has this one's name."""
         rounds = watch(
             self._folder,
-            watch_filter=lambda _, name: Path(name).suffix.lower() in PICTURE_SUFFIXES,
+            watch_filter=lambda _, name: self._is_meant(Path(name)),
             stop_event=self._closed,
             rust_timeout=int(1000 * _ROUND_SECONDS),
             yield_on_timeout=True,
@@ -103,6 +104,11 @@ class FolderSource:
             if not self._is_still(folder):
                 return
 
+    def _is_meant(self, path: Path) -> bool:
+        # Watching names files in full, walking does as the folder was named.
+        below = path.absolute().parts[len(self._folder.absolute().parts) :]
+        return path.suffix.lower() in PICTURE_SUFFIXES and not any(map(is_hidden, below))
+
     def _is_still(self, folder: os.stat_result) -> bool:
         try:
             return os.path.samestat(self._folder.stat(), folder)
@@ -113,7 +119,7 @@ class FolderSource:
         """What was written into a folder made anew before it could be watched."""
         for path in self._folder.rglob("*"):
             with suppress(OSError):
-                if path.suffix.lower() in PICTURE_SUFFIXES and path.stat().st_mtime >= gone - 1:
+                if self._is_meant(path) and path.stat().st_mtime >= gone - 1:
                     self._changed[path] = time.monotonic()
 
     def _read(self, path: Path) -> NDArray[np.uint8] | None:

@@ -1,12 +1,11 @@
-"""Picture files: single ones, folders, globs, addresses and standard input."""
+"""Picture files: single ones, folders, addresses and standard input."""
 
-import glob
+import logging
 import os
 import stat
 import sys
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from PIL import Image
@@ -19,63 +18,81 @@ from . import Picture, unreadable
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif"}
 )
+_CAMCORDER_SUFFIXES = frozenset({".mts", ".m2ts", ".3gp", ".wmv", ".asf"})
+VIDEO_SUFFIXES = _CAMCORDER_SUFFIXES | {
+    ".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"
+}  # fmt: skip
+
+_FOREIGN_SUFFIXES = frozenset(
+    {".heic", ".heif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"}
+)
+"""Of photos that Pillow does not read by itself: phones' and cameras' own."""
+
 _DOWNLOAD_SECONDS = 30.0
 _STDIN_BYTES = 64 * 2**20
 
 SPECIAL = "a pipe, socket or device, which is read only where it is named itself"
 
+_log = logging.getLogger(__name__)
+
 
 def pictures_in_folder(folder: Path) -> Iterator[Picture]:
     """Every picture file below a folder, by name; a folder that may not be read is reported.
+
+    What is hidden is passed over, as patterns do: macOS puts a ``._robin.jpg`` beside each
+    ``robin.jpg``, with no picture in it. So are videos, which have no end that can be seen ahead,
+    and photos of kinds that are not read; how many is logged at the end.
 
     Raises:
         SourceError: there is none.
     """
     found = False
+    passed: dict[str, int] = {}
     closed: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=closed.append):
         yield from _refused(closed)
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
         for name in sorted(files):
-            if Path(name).suffix.lower() in PICTURE_SUFFIXES:
+            suffix = Path(name).suffix.lower()
+            if is_hidden(name):
+                continue
+            if suffix in PICTURE_SUFFIXES:
                 found = True
                 yield _found_file(Path(place, name))
+            elif suffix in VIDEO_SUFFIXES or suffix in _FOREIGN_SUFFIXES:
+                passed[suffix] = passed.get(suffix, 0) + 1
     found = found or bool(closed)
     yield from _refused(closed)
+    told = _passed_over(passed)
     if not found:
-        raise SourceError(f"{folder}: no pictures in this folder")
+        raise SourceError(f"{folder}: no pictures in this folder{told and f'; {told}'}")
+    if told:
+        _log.warning("%s: %s", folder, told)
+
+
+def _passed_over(counts: dict[str, int]) -> str:
+    """What is to be told of files beside pictures, counted by their suffixes."""
+    videos = sum(count for suffix, count in counts.items() if suffix in VIDEO_SUFFIXES)
+    foreign = [f"{counts[suffix]:,} {suffix}" for suffix in sorted(counts.keys() - VIDEO_SUFFIXES)]
+    told = []
+    if videos:
+        kind = "video" if videos == 1 else "videos"
+        told.append(f"{videos:,} {kind} passed over (name them to have their frames classified)")
+    if foreign:
+        kinds = " and ".join(foreign)
+        told.append(f"{kinds} passed over (birdedge cannot read them; convert them to JPEG)")
+    return ", ".join(told)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a program left a file or folder for itself."""
+    return name.startswith(".")
 
 
 def _refused(errors: list[OSError]) -> Iterator[Picture]:
     while errors:
         error = errors.pop(0)
         yield unreadable(str(error.filename), f"{error.filename}: {error.strerror}")
-
-
-def files_by_glob(pattern: str) -> list[str]:
-    """What a pattern such as ``photos/**/*.jpg`` names, sorted.
-
-    Of a folder and what lies in it only the folder is named; the pattern itself if nothing is.
-    Folders where the pattern looks and that may not be read are named, too.
-    """
-    found = glob.glob(pattern, recursive=True)  # noqa: PTH207 - absolute patterns too
-    named = sorted({*found, *_closed_on_the_way(pattern)})
-    folders = {Path(name) for name in named if Path(name).is_dir()}
-    return [name for name in named if not folders.intersection(Path(name).parents)] or [pattern]
-
-
-def _closed_on_the_way(pattern: str) -> list[str]:
-    """Folders where a pattern looks and that may not be read; glob passes over them in silence."""
-    parts = Path(pattern).parts
-    deep = "**" in parts
-    before = parts[: parts.index("**") if deep else -1]
-    closed: list[OSError] = []
-    for start in glob.glob(str(Path(*before))):  # noqa: PTH207 - absolute patterns too
-        walk = os.walk(start, onerror=closed.append)
-        for _, folders, _ in walk if deep else islice(walk, 1):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-    refused = (error.filename for error in closed if isinstance(error, PermissionError))
-    return [name if before else name.removeprefix("./") for name in refused]
 
 
 def picture_file(path: Path) -> Picture:

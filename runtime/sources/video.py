@@ -1,5 +1,6 @@
 """Video files, here or at an address, through OpenCV."""
 
+import time
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,11 +8,13 @@ from threading import Lock
 from typing import Any
 
 from ..credentials import without_credentials
-from ..errors import SourceError
+from ..errors import ImageError, SourceError
 from . import Frame, is_url
+from .addresses import as_asked
 from .opencv import cv2
 
 _TIMEOUT_MS = 10_000
+_ASK_SECONDS = 5.0
 
 
 class VideoSource:
@@ -67,8 +70,23 @@ def _open(spec: str) -> Any:
         cv2.CAP_PROP_READ_TIMEOUT_MSEC,
         _TIMEOUT_MS,
     ]
-    capture = cv2.VideoCapture(spec, cv2.CAP_FFMPEG, limits)
+    began = time.monotonic()
+    place = as_asked(spec) if is_url(spec) else spec
+    capture = cv2.VideoCapture(place, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
-        silent = ", or no answer within 10 s" if is_url(spec) else ""
-        raise SourceError(f"{without_credentials(spec)}: not a video that can be read{silent}")
+        silent = time.monotonic() - began > 0.9 * _TIMEOUT_MS / 1000
+        if place.startswith(("http://", "https://")) and not silent:
+            _ask(spec)
+        or_silent = ", or no answer within 10 s" if silent else ""
+        raise SourceError(f"{without_credentials(spec)}: not a video that can be read{or_silent}")
     return capture
+
+
+def _ask(url: str) -> None:
+    """Have a server say why it gives no video: OpenCV tells nothing of it."""
+    from .download import ask
+
+    try:
+        ask(url, _ASK_SECONDS)
+    except ImageError as error:
+        raise SourceError(str(error)) from error

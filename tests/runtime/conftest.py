@@ -19,6 +19,8 @@ from visitors import MORNING, make_visit
 
 from birdedge.runtime.bundle import ModelBundle
 from birdedge.runtime.classifier import Classifier
+from birdedge.runtime.gather import expand, gather
+from birdedge.runtime.sources import Picture
 from birdedge.runtime.visits import Visit
 
 
@@ -55,6 +57,17 @@ def draw(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return save
+
+
+@pytest.fixture
+def pictures() -> Callable[..., list[Picture]]:
+    """What sources hold, as on the command line."""
+
+    def given(*specs: object) -> list[Picture]:
+        named = [str(spec) for spec in specs]
+        return list(gather(expand(named), named=named))
+
+    return given
 
 
 @pytest.fixture

@@ -90,11 +90,26 @@ def test_a_picture_too_wide_for_a_jpeg_is_named_and_the_next_one_saved(
     )
 
     assert len(done.stdout.splitlines()) == 2
-    assert "birdedge: wide.png: cannot be saved as JPEG" in done.stderr
+    assert done.stderr == (
+        "birdedge: wide.png: cannot be saved as JPEG, which has 65,500 pixels a side at most\n"
+        "birdedge: 1 of 2 failed\n"
+    )
     assert [file.name for file in (tmp_path / "s").iterdir()] == [
         "000002-red-Northern_Cardinal.jpg"
     ]
     assert done.returncode == 1
+
+
+def test_a_second_run_into_a_folder_leaves_what_the_first_one_saved(
+    birdedge: Birdedge, model: Path, draw: Draw, tmp_path: Path
+) -> None:
+    for photo in (draw("red.png", RED), draw("again.png", RED)):
+        birdedge("classify", photo, "--model", model, "--save-frames", "s")
+
+    assert sorted(file.name for file in (tmp_path / "s").iterdir()) == [
+        "000001-red-Northern_Cardinal.jpg",
+        "000002-again-Northern_Cardinal.jpg",
+    ]
 
 
 def test_a_picture_is_saved_whole_or_not_at_all(
@@ -168,3 +183,16 @@ def test_standard_input_without_end_is_refused(birdedge: Birdedge, model: Path) 
     done = birdedge("classify", "-", "--model", model, "--json", stdin=bytes(65 * 2**20))
 
     assert (done.returncode, done.stderr) == (1, "birdedge: -: larger than 64 MB\n")
+
+
+@pytest.mark.parametrize("option", ["--model", "--labels", "--species", "--save-frames", "--store"])
+def test_an_empty_name_as_of_an_unset_variable_is_no_folder(
+    birdedge: Birdedge, draw: Draw, tmp_path: Path, option: str
+) -> None:
+    photo = draw("red.png")
+
+    done = birdedge("classify", photo, option, "")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert option in done.stderr and "an empty name is no file or folder" in done.stderr
+    assert list(tmp_path.iterdir()) == [photo]

@@ -68,6 +68,23 @@ def test_new_pictures_come_and_old_ones_do_not(seen: list[Frame], tmp_path: Path
     assert seen[0].pixels[0, 0, 2] > 200
 
 
+def test_hidden_pictures_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drafts of uploads, and what macOS leaves; the folder itself may be hidden."""
+    (tmp_path / ".cache" / "uploads" / ".partial").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / ".cache")
+    source = FolderSource("dir:uploads")
+    frames: list[Frame] = []
+    reader = threading.Thread(target=lambda: [frames.append(frame) for frame in source])
+    reader.start()
+    wait_until_watched(Path("uploads"), frames)
+    for name in (".partial/1.jpg", ".2.jpg", "._3.jpg", "3.jpg"):
+        Path("uploads", name).write_bytes(jpeg("blue"))
+
+    assert names(frames, 2, seconds=2.0) == ["3.jpg"]
+    source.close()
+    reader.join(5)
+
+
 def test_a_picture_that_is_being_uploaded_is_waited_for(seen: list[Frame], tmp_path: Path) -> None:
     content = jpeg("green")
     with (tmp_path / "uploads" / "slow.jpg").open("wb", buffering=0) as upload:

@@ -290,6 +290,26 @@ def test_arrays_and_pillow_pictures_fit_alike(mode: str, interpolation: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("circle.jpg", "Too many levels of symbolic links"),
+        ("file/bird.jpg", "Not a directory"),
+        ("folder", "Is a directory"),
+        ("x" * 300, "File name too long"),
+        ("zero", "not a picture that can be read"),  # nor is it empty
+    ],
+)
+def test_what_the_system_says_is_told(tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(ImageError, match=f"{name}: {reason}"):
+        read_image(tmp_path / name)
+
+
+@pytest.mark.parametrize(
     "settings",
     [
         {"std": (0.5, 0.0, 0.5)},

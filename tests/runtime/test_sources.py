@@ -26,15 +26,6 @@ Serve = Callable[[Callable[[socket.socket], None]], str]
 Answer = Callable[[bytes], bytes]
 
 
-@pytest.fixture
-def pictures() -> Callable[..., list[Picture]]:
-    def given(*specs: object) -> list[Picture]:
-        named = [str(spec) for spec in specs]
-        return list(gather(expand(named), named=named))
-
-    return given
-
-
 def png() -> bytes:
     content = io.BytesIO()
     Image.new("RGB", (20, 10), "red").save(content, "png")
@@ -55,6 +46,19 @@ def test_a_folder_gives_its_pictures_by_name_and_nothing_else(
     assert names == [str(files[1]), str(files[0]), str(files[2])]
 
 
+def test_what_is_hidden_in_a_folder_is_passed_over_and_a_hidden_folder_that_is_named_is_not(
+    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
+) -> None:
+    draw("p/a.jpg"), draw("p/._a.jpg"), draw("p/.trash/b.jpg"), draw("p/below/.c.jpg")
+
+    def names(folder: Path) -> list[str]:
+        return [Path(picture.name).name for picture in pictures(folder)]
+
+    assert names(tmp_path / "p") == ["a.jpg"]
+    assert names(tmp_path / "p" / ".trash") == ["b.jpg"]
+    assert names(tmp_path / "p" / "._a.jpg") == ["._a.jpg"]
+
+
 def test_a_folder_without_pictures_is_one_that_cannot_be_read(
     pictures: Pictures, tmp_path: Path
 ) -> None:
@@ -62,26 +66,6 @@ def test_a_folder_without_pictures_is_one_that_cannot_be_read(
 
     with pytest.raises(ImageError, match="no pictures in this folder"):
         picture.read()
-
-
-def test_a_glob_gives_what_it_matches_in_order(
-    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
-) -> None:
-    draw("p/x/2.png"), draw("p/1.png"), draw("p/3.jpg")
-
-    names = [Path(picture.name).name for picture in pictures(tmp_path / "p" / "**" / "*.png")]
-
-    assert names == ["1.png", "2.png"]
-
-
-def test_a_glob_names_every_picture_once(
-    pictures: Pictures, draw: Callable[..., Path], tmp_path: Path
-) -> None:
-    draw("p/x/y/2.png"), draw("p/1.png"), draw("p/x/3.jpg")
-
-    names = [Path(picture.name).name for picture in pictures(tmp_path / "p" / "**")]
-
-    assert names == ["1.png", "3.jpg", "2.png"]
 
 
 def test_a_videos_frames_are_not_all_in_memory(
@@ -113,6 +97,26 @@ def test_a_video_is_closed_before_the_next_source_is_opened(video: Path) -> None
     pictures = gather([str(video)] * 20)
 
     assert max(open_files() for _ in pictures) <= before + 2
+
+
+def test_what_a_folder_holds_besides_pictures_is_told_once(
+    pictures: Pictures,
+    draw: Callable[..., Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("1.MP4", "2.avi", "3.HEIC", "4.heic", "5.nef", "6.txt", "._7.mp4", "card/8.mov"):
+        draw("p/card/9.png").parent.parent.joinpath(name).touch()
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "1.mp4").touch()
+
+    assert [Path(picture.name).name for picture in pictures(tmp_path / "p")] == ["9.png"]
+    (told,) = caplog.messages
+    assert told.startswith(f"{tmp_path / 'p'}: 3 videos passed over (name them")
+    assert "2 .heic and 1 .nef passed over (birdedge cannot read them" in told
+    with pytest.raises(ImageError, match="no pictures in this folder; 1 video passed over"):
+        pictures(tmp_path / "only")[0].read()
+    assert len(caplog.messages) == 1
 
 
 def test_a_glob_without_matches_does_not_hide_the_next_source(
@@ -373,6 +377,7 @@ def test_a_real_video_is_decoded(shared: Path) -> None:
         ("bird.jpg", False),
         ("photos", False),
         ("feeder.MP4", True),
+        ("PRIVATE/AVCHD/BDMV/STREAM/00000.MTS", True),
         ("http://host/feeder.mp4?key=1", True),
         ("rtsp://host/live", True),
         ("http://host/bird.jpg", False),
