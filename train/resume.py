@@ -192,11 +192,23 @@ def resume_from(path: Path | None) -> Path | None:
     return checkpoint
 
 
+def first_epoch_of(resume: Path | None) -> int:
+    """Number of the epoch that a run goes on with; of one that was cut off, that one again.
+
+    Args:
+        resume: the checkpoint that the run goes on from, if it does from one.
+    """
+    if resume is None:
+        return 0
+    # "epoch" beside it is the one that was just ended, or the one that had just begun.
+    return int(_read(resume)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+
+
 def _read(checkpoint: Path) -> dict[str, Any]:
     """What Lightning wrote; the weights stay on the disk until they are asked for."""
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        whole = "callbacks" in state and "state_dict" in state
+        whole = {"callbacks", "loops", "state_dict"} <= state.keys()
     # Its reader, its pickles and the system each raise errors of their own.
     except Exception as error:
         raise CheckpointError(_NO_RUN.format(checkpoint)) from error

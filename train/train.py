@@ -50,6 +50,7 @@ from .resume import (
     EarlierMetrics,
     LastCheckpoint,
     SameSettings,
+    first_epoch_of,
     resume_from,
 )
 from .settings import Distill, Loop, Settings, Wandb
@@ -107,6 +108,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
         box_margin=photos.box_margin,
         split_seed=photos.split_seed,
         seed=settings.seed,
+        first_epoch=first_epoch_of(resume),
     )
     if data.val_photos:
         _warn_of_leaks(settings, digest)

@@ -71,21 +71,29 @@ def noted(folder: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize(
-    ("step", "accumulate"),
+    ("step", "accumulate", "workers"),
     [
-        (STEPS_PER_EPOCH, 1),
-        (STEPS_PER_EPOCH + 1, 1),
-        (2 * STEPS_PER_EPOCH, 1),
-        (2, 2),  # two steps an epoch
-        (3, 2),
+        (STEPS_PER_EPOCH, 1, 0),
+        (STEPS_PER_EPOCH + 1, 1, 0),
+        (STEPS_PER_EPOCH + 1, 1, 2),
+        (2 * STEPS_PER_EPOCH, 1, 0),
+        (2, 2, 0),  # two steps an epoch
+        (3, 2, 2),
     ],
 )
 def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
-    tree: Path, tmp_path: Path, configured: Configure, cut_off, step: int, accumulate: int
+    tree: Path,
+    tmp_path: Path,
+    configured: Configure,
+    cut_off,
+    step: int,
+    accumulate: int,
+    workers: int,
 ) -> None:
     whole, first, second = tmp_path / "whole", tmp_path / "first", tmp_path / "second"
     mixing = ("augment.mixup=0.4", f"trainer.accumulate={accumulate}")
     run(configured(tree, *mixing), whole)
+    mixing = (*mixing, f"data.workers={workers}")
 
     cut_off(step, RuntimeError("power cut"))
     with pytest.raises(RuntimeError, match="power cut"):
