@@ -15,6 +15,7 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from ..runtime.bundle import sha256
 from ..runtime.errors import CheckpointError
+from .reporting import say
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
@@ -51,8 +52,14 @@ class BestCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the score to beat, with the weights that reached it."""
-        earlier = self._resume.with_name(BEST) if self._resume else None
-        if earlier is None or not earlier.is_file():
+        if self._resume is None:
+            return
+        earlier = self._resume.with_name(BEST)
+        if not earlier.is_file():
+            say(
+                f"warning: {earlier}, the best epoch so far, is missing; the best one to come is "
+                f"kept, or {self._resume.name} if there is none to come"
+            )
             return
         best = Path(str(self.dirpath)) / BEST
         if earlier.resolve() != best.resolve():

@@ -136,7 +136,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
     checkpoint = folder / "checkpoint.safetensors"
     with _recorded(settings.wandb):
         trainer.fit(module, data, ckpt_path=resume, weights_only=False)
-        _take_best(trainer, module)
+        _take_best(trainer, module, resume)
         info = CheckpointInfo(
             architecture=settings.model.name,
             model_args=settings.model.args,
@@ -304,9 +304,11 @@ def _sum_up(loggers: list[Logger], metrics: dict[str, float]) -> None:
             logger.experiment.summary.update(metrics)
 
 
-def _take_best(trainer: L.Trainer, module: BirdModule) -> None:
+def _take_best(trainer: L.Trainer, module: BirdModule, resume: Path | None) -> None:
     """Load the best weights into the module."""
-    best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
+    # A resumed run with no epoch left to train wrote none: what it goes on from holds the average,
+    # and Lightning has put the raw weights of the last step into the module.
+    best = trainer.checkpoint_callback.best_model_path or resume  # type: ignore[union-attr]
     if best:  # none after no epoch at all
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)

@@ -1,0 +1,53 @@
+"""Runs that were at their end already when they are resumed: they keep what they had come to."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from birdedge.train.checkpoint import load_checkpoint
+from birdedge.train.train import run
+
+Configure = Callable[..., DictConfig]
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("settings", [(), ("data.val_fraction=0",)])
+def test_a_run_that_was_killed_at_its_very_end_keeps_the_same_weights(
+    tree: Path,
+    tmp_path: Path,
+    configured: Configure,
+    capsys: pytest.CaptureFixture[str],
+    settings: tuple[str, ...],
+) -> None:
+    run(configured(tree, *settings), tmp_path / "whole")
+    _, kept = load_checkpoint(tmp_path / "whole" / "checkpoint.safetensors")
+
+    resume = f"resume={tmp_path / 'whole'}"
+    resumed = run(configured(tree, *settings, resume), tmp_path / "on").checkpoint
+
+    assert same(kept, load_checkpoint(resumed)[1])
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_a_missing_best_epoch_is_named_and_the_last_one_kept(
+    tree: Path, tmp_path: Path, configured: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(configured(tree, "trainer.epochs=2"), tmp_path / "run")
+    best = tmp_path / "run" / "best.ckpt"
+    best.unlink()
+
+    resume = f"resume={tmp_path / 'run'}"
+    resumed = run(configured(tree, "trainer.epochs=2", resume), tmp_path / "on").checkpoint
+
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert line.startswith(f"warning: {best}, the best epoch so far, is missing; ")
+    last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)["state_dict"]
+    _, kept = load_checkpoint(resumed)
+    assert same(kept, {name: last[f"network.{name}"] for name in kept})
