@@ -118,6 +118,7 @@ class Loop(BaseModel):
         monitor: the figure by which the best epoch is chosen.
         patience: epochs without a better one before the end; 0 never stops early.
         ema_decay: of the averaged weights that are validated and kept; 0 keeps the last ones.
+        ema_warmup: begin that average with less decay; see `averaging`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, title="trainer")
@@ -133,6 +134,7 @@ class Loop(BaseModel):
     monitor: Literal["val/top1", "val/top5", "val/macro_recall", "val/ece", "val/loss"] = "val/top1"
     patience: NonNegativeInt = 10
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    ema_warmup: bool = True
 
     @field_validator("devices", "strategy")
     @classmethod

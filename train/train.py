@@ -12,12 +12,7 @@ import lightning as L
 import torch
 import wandb
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    EMAWeightAveraging,
-    RichProgressBar,
-)
+from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -26,6 +21,7 @@ from ..runtime.errors import DataError
 from ..runtime.labels import Label
 from ..runtime.preprocess import Preprocess
 from .ancestors import may_have_learned
+from .averaging import averaging
 from .checkpoint import CheckpointInfo, Provenance, describe, save_checkpoint
 from .data import Batch, BirdData
 from .distill import Distillation, load_teacher
@@ -247,7 +243,7 @@ def _trainer(
     # stdout is for the path of the checkpoint alone.
     callbacks += [LastCheckpoint(folder), RichProgressBar(console_kwargs={"stderr": True})]
     if loop.ema_decay:
-        callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
+        callbacks.append(averaging(loop.ema_decay, warmup=loop.ema_warmup))
     try:
         return L.Trainer(
             default_root_dir=folder,
