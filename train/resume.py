@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
@@ -110,6 +111,19 @@ class EarlierMetrics(Callback):
             if isinstance(logger, CSVLogger) and trainer.is_global_zero:
                 noted = [{name: value for name, value in row.items() if value} for row in earlier]
                 logger.experiment.metrics[:0] = noted
+
+
+class StaysStopped(Callback):
+    """A run that had stopped early is at its end, and is not trained further when it is resumed.
+
+    Lightning restores why it stopped, but asks only after each epoch.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """End before the first epoch."""
+        for stopping in trainer.early_stopping_callbacks:
+            if stopping.stopping_reason is not EarlyStoppingReason.NOT_STOPPED:
+                trainer.should_stop = True
 
 
 _NO_RUN = (

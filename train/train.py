@@ -46,6 +46,7 @@ from .resume import (
     EarlierMetrics,
     LastCheckpoint,
     SameSettings,
+    StaysStopped,
     first_epoch_of,
     resume_from,
 )
@@ -239,7 +240,8 @@ def _trainer(
     if validate:
         callbacks.append(BestCheckpoint(folder, loop.monitor, loop.mode, resume))
     if validate and loop.patience:
-        callbacks.append(EarlyStopping(loop.monitor, mode=loop.mode, patience=loop.patience))
+        stopping = EarlyStopping(loop.monitor, mode=loop.mode, patience=loop.patience)
+        callbacks += [stopping, StaysStopped()]
     # stdout is for the path of the checkpoint alone.
     callbacks += [LastCheckpoint(folder), RichProgressBar(console_kwargs={"stderr": True})]
     if loop.ema_decay:

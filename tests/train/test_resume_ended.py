@@ -9,6 +9,8 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from birdedge.train.checkpoint import load_checkpoint
+from birdedge.train.data import Batch
+from birdedge.train.module import BirdModule
 from birdedge.train.train import run
 
 Configure = Callable[..., DictConfig]
@@ -51,3 +53,23 @@ def test_a_missing_best_epoch_is_named_and_the_last_one_kept(
     last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)["state_dict"]
     _, kept = load_checkpoint(resumed)
     assert same(kept, {name: last[f"network.{name}"] for name in kept})
+
+
+def test_a_run_that_stopped_early_is_not_trained_further(
+    tree: Path, tmp_path: Path, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def best_in_epochs_1_and_5(self: BirdModule, batch: Batch, _: int) -> None:
+        self.log("val/loss", (3.0, 1.0, 2.0, 2.0, 2.0, 0.0)[self.current_epoch])
+
+    settings = ("trainer.monitor=val/loss", "trainer.patience=2", "trainer.epochs=6")
+    with monkeypatch.context() as patch:
+        patch.setattr(BirdModule, "validation_step", best_in_epochs_1_and_5)
+        run(configured(tree, *settings), tmp_path / "whole")
+        _, kept = load_checkpoint(tmp_path / "whole" / "checkpoint.safetensors")
+        assert torch.load(tmp_path / "whole" / "last.ckpt", weights_only=True)["epoch"] == 3
+
+        resume = f"resume={tmp_path / 'whole'}"
+        resumed = run(configured(tree, *settings, resume), tmp_path / "on").checkpoint
+
+    assert same(kept, load_checkpoint(resumed)[1])
+    assert not (tmp_path / "on" / "last.ckpt").exists()
