@@ -1,6 +1,7 @@
 """Going on with an interrupted run, to the same result as if nothing had happened."""
 
 import csv
+import io
 import re
 import shutil
 from collections.abc import Iterator
@@ -9,12 +10,14 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from ..runtime.bundle import sha256
+from ..runtime.durable import atomic_write
 from ..runtime.errors import CheckpointError
 from .reporting import say
 
@@ -25,6 +28,35 @@ _MAY_CHANGE = re.compile(
     r"resume|data\.(root|workers)|model\.(init_from|init_labels)|distill\.teachers|wandb\..*"
     r"|trainer\.(accelerator|devices|strategy|precision)"
 )
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Checkpoints are written whole or not at all, and outlast a power cut.
+
+    Lightning's own are written in the system's folder for temporary files and, where that is on
+    another disk, copied over the last one: a run that was killed meanwhile had none to go on from.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write a run's state.
+
+        Args:
+            checkpoint: the state.
+            path: of the file; its folder is made.
+            storage_options: not used.
+
+        Raises:
+            OSError: there is no room for it, or it may not be written.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Of a full disk torch's own writer says nothing that a person could read.
+        state = io.BytesIO()
+        torch.save(checkpoint, state)
+        with atomic_write(path, to_disk=True) as draft:
+            draft.write_bytes(state.getbuffer())
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -64,7 +96,8 @@ class BestCheckpoint(ModelCheckpoint):
             return
         best = Path(str(self.dirpath)) / BEST
         if earlier.resolve() != best.resolve():
-            shutil.copyfile(earlier, best)
+            with atomic_write(best) as draft:
+                shutil.copyfile(earlier, draft)
         here = {
             "dirpath": self.dirpath,
             "best_model_path": str(best),

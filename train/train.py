@@ -47,6 +47,7 @@ from .resume import (
     LastCheckpoint,
     SameSettings,
     StaysStopped,
+    WholeFiles,
     first_epoch_of,
     resume_from,
 )
@@ -259,6 +260,7 @@ def _trainer(
             deterministic=loop.deterministic,
             logger=logger,
             callbacks=callbacks,
+            plugins=WholeFiles(),
             log_every_n_steps=10,
             enable_model_summary=False,
             num_sanity_val_steps=0,
