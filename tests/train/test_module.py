@@ -61,6 +61,21 @@ def test_top5_counts_second_places_even_when_the_first_batch_has_none() -> None:
     assert figures["val/top5"] == 1.0
 
 
+def test_what_is_told_of_the_species_is_of_those_that_there_are_photos_of() -> None:
+    plain = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    module = BirdModule(RedIsTheClass(), CLASSES, plain, Augment(), Optimizer())
+    batch = (pictures([0, 0, 0, 7, 1, 2]), torch.tensor([0, 0, 0, 0, 1, 2]))
+    batches: DataLoader[Batch] = DataLoader([batch], batch_size=None)  # type: ignore[arg-type]
+    judge = L.Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False,
+        enable_progress_bar=False,
+    )  # fmt: skip
+
+    figures = judge.validate(module, batches, verbose=False)[0]
+
+    assert figures["val/macro_recall"] == pytest.approx((3 / 4 + 1 + 1) / 3)
+
+
 def test_batches_that_share_a_step_do_not_share_their_chances() -> None:
     plain = Preprocess(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     batch = (pictures([0, 1]), torch.tensor([0, 1]))
