@@ -203,7 +203,7 @@ class Settings(BaseModel):
         seed: of all that is random, but for which photos are held out.
         resume: a run's folder, or one of its checkpoints, to go on from.
         quantization_aware: see `SimulatedInt8`.
-        preprocess: what `normalised_as` completes to a `Preprocess`.
+        preprocess: what `normalised_as` completes to a `Preprocess`, in RGB.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="")
@@ -221,6 +221,15 @@ class Settings(BaseModel):
     distill: Distill
     trainer: Loop
     wandb: Wandb
+
+    @field_validator("preprocess")
+    @classmethod
+    def _in_rgb(cls, preprocess: dict[str, Any]) -> dict[str, Any]:
+        # Views, teachers and the model hub's weights are: with another order on the device alone,
+        # a network would be validated on colours that it did not learn.
+        if preprocess.get("color_order", "RGB") != "RGB":
+            raise ValueError("networks are trained on color_order=RGB; leave it out")
+        return preprocess
 
     @classmethod
     def of(cls, config: DictConfig) -> Self:

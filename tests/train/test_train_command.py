@@ -48,6 +48,7 @@ def test_cfg_job_prints_the_configuration(birdedge: Birdedge) -> None:
         (["data.root={tree}", "model.name=null"], 2, "model.name: Input should be"),
         (["data.root={tree}", "model.args=foo"], 2, "model.args: Input should be"),
         (["data.root={tree}", "+model.args.in_chans=1"], 2, "three channels"),
+        (["data.root={tree}", "+preprocess.color_order=BGR"], 2, "trained on color_order=RGB"),
         (["data.root={tree}", "quantization_aware=foo"], 2, "quantization_aware: Input should be"),
         (["data.root={tree}", "wandb.mode=foo"], 2, "wandb.mode: Input should be"),
         (["data=folder"], 2, "data.root"),
