@@ -124,7 +124,8 @@ class LastCheckpoint(ModelCheckpoint):
 class EarlierMetrics(Callback):
     """The figures of the epochs before the interruption, in the record of the run that goes on.
 
-    Lightning begins that record anew, so they are read before, and written first.
+    Lightning begins that record anew, so they are read before, and written first: at once, or a run
+    that has no epoch left, or that ends in its next one, would lose them.
 
     Args:
         resume: the checkpoint that the run goes on from.
@@ -135,15 +136,18 @@ class EarlierMetrics(Callback):
         record = resume.with_name(ExperimentWriter.NAME_METRICS_FILE) if resume else None
         if record is not None and record.is_file():
             with record.open(encoding="utf-8", newline="") as file:
-                self._rows = list(csv.DictReader(file))
+                rows = list(csv.DictReader(file))
+            # An epoch that was not ended is trained, and noted, again.
+            self._rows = [row for row in rows if int(row["epoch"]) < first_epoch_of(resume)]
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Put them before what comes; an epoch that was not ended is trained, and noted, again."""
-        earlier = [row for row in self._rows if int(row["epoch"]) < trainer.current_epoch]
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Put them before what comes."""
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger) and trainer.is_global_zero:
-                noted = [{name: value for name, value in row.items() if value} for row in earlier]
-                logger.experiment.metrics[:0] = noted
+                logger.experiment.metrics[:0] = [
+                    {name: value for name, value in row.items() if value} for row in self._rows
+                ]
+                logger.save()
 
 
 class StaysStopped(Callback):

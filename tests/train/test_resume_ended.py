@@ -73,3 +73,35 @@ def test_a_run_that_stopped_early_is_not_trained_further(
 
     assert same(kept, load_checkpoint(resumed)[1])
     assert not (tmp_path / "on" / "last.ckpt").exists()
+
+
+def test_a_run_resumed_where_it_lies_keeps_its_record_with_no_epoch_left_to_train(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    run(configured(tree, "trainer.epochs=2"), tmp_path / "run")
+    record = tmp_path / "run" / "metrics.csv"
+    before = record.read_text(encoding="utf-8")
+
+    run(configured(tree, "trainer.epochs=2", f"resume={tmp_path / 'run'}"), tmp_path / "run")
+
+    assert record.read_text(encoding="utf-8") == before
+
+
+def test_the_record_of_a_run_that_goes_on_is_there_again_before_its_first_step(
+    tree: Path, tmp_path: Path, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, whole = tmp_path / "run" / "metrics.csv", BirdModule.training_step
+    found = []
+
+    def cut(self: BirdModule, batch: Batch, batch_index: int) -> torch.Tensor:
+        if self.current_epoch == 1:
+            found.append(record.is_file() and "val/top1" in record.read_text(encoding="utf-8"))
+            raise RuntimeError("power cut")
+        return whole(self, batch, batch_index)
+
+    monkeypatch.setattr(BirdModule, "training_step", cut)
+    for settings in ((), (f"resume={record.parent}",)):
+        with pytest.raises(RuntimeError, match="power cut"):
+            run(configured(tree, *settings), record.parent)
+
+    assert found == [True, True]
