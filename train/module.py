@@ -37,7 +37,8 @@ class Optimizer(BaseModel):
         lr: peak learning rate.
         weight_decay: not applied to biases and norms.
         layer_decay: each group of layers learns this much slower than the one after it.
-        warmup_epochs: linear rise to the peak; a cosine to zero follows.
+        warmup_epochs: linear rise to the peak, over half of all steps at most; a cosine to zero
+            follows.
         label_smoothing: share of the target spread over all classes.
         freeze_batch_norm: keep the statistics that the network came with; right for fine-tuning on
             few photos.
@@ -193,8 +194,8 @@ class BirdModule(L.LightningModule):
         )
         steps = int(self.trainer.estimated_stepping_batches)
         epochs = max(1, self.trainer.max_epochs or 1)
-        warmup = min(steps - 1, round(self._optimizer.warmup_epochs * steps / epochs))
-        schedule = _warm_then_cosine(optimizer, max(0, warmup), steps)
+        warmup = min(steps // 2, round(self._optimizer.warmup_epochs * steps / epochs))
+        schedule = _warm_then_cosine(optimizer, warmup, steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
