@@ -202,7 +202,8 @@ class Settings(BaseModel):
         name: of the run.
         seed: of all that is random, but for which photos are held out.
         resume: a run's folder, or one of its checkpoints, to go on from.
-        quantization_aware: see `SimulatedInt8`.
+        quantization_aware: see `SimulatedInt8`. Epochs are judged as rounded; what is kept of them
+            is measured in float.
         preprocess: what `normalised_as` completes to a `Preprocess`, in RGB.
     """
 

@@ -65,7 +65,8 @@ class Trained:
 
     Attributes:
         checkpoint: the safetensors file to compress or to distil from.
-        metrics: figures of the kept weights, such as ``val/top1``.
+        metrics: figures of the kept weights, such as ``val/top1``: those in the checkpoint, in
+            float, after quantization-aware training too.
     """
 
     checkpoint: Path
@@ -135,6 +136,9 @@ def run(config: DictConfig, folder: Path) -> Trained:
     with _recorded(settings.wandb):
         trainer.fit(module, data, ckpt_path=resume, weights_only=False)
         _take_best(trainer, module, resume)
+        if int8 is not None:
+            # What is written, and measured, is the network as it is used: in float.
+            int8.remove()
         info = CheckpointInfo(
             architecture=settings.model.name,
             model_args=settings.model.args,
@@ -147,11 +151,11 @@ def run(config: DictConfig, folder: Path) -> Trained:
             metrics = _measure_best(module, data, settings.trainer.accelerator)
         except Exception:
             # A test photo, which is read here for the first time, must not cost what was learned.
-            _keep(checkpoint, module, int8, info)
+            save_checkpoint(checkpoint, network, info)
             again = f"; resume={folder} measures them" if (folder / LAST).is_file() else ""
             say(f"{checkpoint} is whole, but without figures{again}")
             raise
-        _keep(checkpoint, module, int8, info.model_copy(update={"metrics": metrics}))
+        save_checkpoint(checkpoint, network, info.model_copy(update={"metrics": metrics}))
         _sum_up(logger, metrics)
     return Trained(checkpoint, metrics)
 
@@ -327,15 +331,6 @@ def _measure_best(module: BirdModule, data: BirdData, accelerator: str) -> dict[
     if data.test_photos:
         figures |= dict(judge.test(module, data, verbose=False)[0])
     return {name: round(float(value), 5) for name, value in figures.items()}
-
-
-def _keep(
-    checkpoint: Path, module: BirdModule, int8: SimulatedInt8 | None, info: CheckpointInfo
-) -> None:
-    """Write the network as it is used: in float."""
-    if int8 is not None:
-        int8.remove()
-    save_checkpoint(checkpoint, module.network, info)
 
 
 def _provenance(
