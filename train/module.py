@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
 from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError
+from torchmetrics.classification import MulticlassAccuracy
 
 from ..runtime.preprocess import Preprocess
 from .augment import Augment
 from .data import Batch
 from .distill import Distillation
-from .figures import MacroRecall
+from .figures import CalibrationError, MacroRecall
 from .model import batch_norms, freeze_groups
 
 
@@ -111,7 +111,7 @@ class BirdModule(L.LightningModule):
                 "top1": MulticlassAccuracy(classes, average="micro"),
                 "top5": MulticlassAccuracy(classes, top_k=min(5, classes), average="micro"),
                 "macro_recall": MacroRecall(classes),
-                "ece": MulticlassCalibrationError(classes, n_bins=15),
+                "ece": CalibrationError(classes),
             },
             # Grouping by what the first batch happens to give would merge top-1 and top-5.
             compute_groups=False,
