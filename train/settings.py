@@ -207,7 +207,7 @@ class Settings(BaseModel):
         preprocess: what `normalised_as` completes to a `Preprocess`, in RGB.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     seed: Annotated[int, Field(ge=0, lt=2**32)]
