@@ -290,15 +290,17 @@ def _logger(config: DictConfig, settings: Wandb, folder: Path) -> list[Logger]:
 
 @contextmanager
 def _recorded(settings: Wandb) -> Iterator[None]:
-    """End W&B's record with what is done here, and Ctrl-C as Ctrl-C."""
+    """End W&B's record with what is done here, and how it ended; and Ctrl-C as Ctrl-C."""
+    exit_code = 1
     try:
         yield
+        exit_code = 0
     except SystemExit as end:  # Lightning's answer to it
         raise KeyboardInterrupt from end
     finally:
         # Or whatever this process does next, a sweep or a compression, is written into its record.
         if settings.mode != "disabled":
-            wandb.finish()
+            wandb.finish(exit_code)
 
 
 def _sum_up(loggers: list[Logger], metrics: dict[str, float]) -> None:

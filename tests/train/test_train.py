@@ -11,7 +11,7 @@ import wandb
 from omegaconf import DictConfig
 
 from birdedge.compress.photos import Photos
-from birdedge.runtime.errors import CheckpointError
+from birdedge.runtime.errors import CheckpointError, TrainingError
 from birdedge.train.augment import Augment
 from birdedge.train.checkpoint import load_checkpoint
 from birdedge.train.data import BirdData
@@ -246,6 +246,25 @@ def test_a_network_is_measured_where_it_was_trained(
     run(configured(tree, "trainer.epochs=1"), tmp_path / "run")
 
     assert asked == ["cpu", "cpu"]
+
+
+def test_wandb_records_whether_a_run_failed(
+    tree: Path, tmp_path: Path, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, finish = [], wandb.finish
+    settings = ("wandb.mode=offline", "trainer.epochs=1")
+
+    def noting(exit_code: int | None = None) -> None:
+        ended.append(exit_code)
+        finish(exit_code)
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(wandb, "finish", noting)
+    with pytest.raises(TrainingError):
+        run(configured(tree, *settings, "optimizer.lr=1e30"), tmp_path / "diverges")
+    run(configured(tree, *settings), tmp_path / "learns")
+
+    assert ended == [1, 0]
 
 
 def test_wandb_records_offline_with_neither_key_nor_network(
