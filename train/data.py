@@ -22,7 +22,20 @@ Batch = tuple[Tensor, Tensor]
 
 
 class BirdData(L.LightningDataModule):
-    """Training, validation (cut by class from the training part) and test batches."""
+    """Training, validation (cut by class from the training part) and test batches.
+
+    Args:
+        dataset: the photos.
+        preprocess: how the device sees them.
+        augment: how training does.
+        batch_size: photos a batch.
+        workers: processes that read photos; 0 reads them in this one.
+        val_fraction: share of each class's training photos that is held out.
+        box_margin: as in `read_photo`.
+        split_seed: which photos are held out.
+        seed: of the order of the training photos, and of their views.
+        first_epoch: number of the epoch that training goes on with; see `first_epoch_of`.
+    """
 
     def __init__(
         self,
@@ -36,6 +49,7 @@ class BirdData(L.LightningDataModule):
         box_margin: float = 0.1,
         split_seed: int = 0,
         seed: int = 0,
+        first_epoch: int = 0,
     ) -> None:
         super().__init__()
         self.train_photos, self.val_photos = split_by_class(dataset.train, val_fraction, split_seed)
@@ -46,11 +60,14 @@ class BirdData(L.LightningDataModule):
         self._workers = workers
         self._box_margin = box_margin
         self._seed = seed
+        self._first_epoch = first_epoch
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled random views; a last, smaller batch is left out of the epoch."""
         photos = self._random_views()
         order = SeededOrder(len(photos), self._seed)
+        # Workers are sent the first batches' numbers before Lightning names a resumed run's epoch.
+        order.set_epoch(self._first_epoch)
         return self._loader(photos, sampler=order, drop_last=len(photos) > self._batch_size)
 
     def val_dataloader(self) -> DataLoader[Sample]:
@@ -103,7 +120,7 @@ class SeededOrder(Sampler[tuple[int, int]]):
     """A shuffle that depends on seed and epoch alone, with a seed for each view.
 
     Neither the number of workers nor an interruption can change what an epoch shows: Lightning
-    calls ``set_epoch`` before each one, after a resume too.
+    calls ``set_epoch`` before each one, which `BirdData` does for the first.
     """
 
     def __init__(self, count: int, seed: int) -> None:

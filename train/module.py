@@ -19,16 +19,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
 from torchmetrics import MetricCollection
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassCalibrationError,
-    MulticlassRecall,
-)
+from torchmetrics.classification import MulticlassAccuracy
 
 from ..runtime.preprocess import Preprocess
 from .augment import Augment
 from .data import Batch
 from .distill import Distillation
+from .figures import CalibrationError, MacroRecall
 from .model import batch_norms, freeze_groups
 
 
@@ -40,7 +37,8 @@ class Optimizer(BaseModel):
         lr: peak learning rate.
         weight_decay: not applied to biases and norms.
         layer_decay: each group of layers learns this much slower than the one after it.
-        warmup_epochs: linear rise to the peak; a cosine to zero follows.
+        warmup_epochs: linear rise to the peak, over half of all steps at most; a cosine to zero
+            follows.
         label_smoothing: share of the target spread over all classes.
         freeze_batch_norm: keep the statistics that the network came with; right for fine-tuning on
             few photos.
@@ -112,8 +110,8 @@ class BirdModule(L.LightningModule):
             {
                 "top1": MulticlassAccuracy(classes, average="micro"),
                 "top5": MulticlassAccuracy(classes, top_k=min(5, classes), average="micro"),
-                "macro_recall": MulticlassRecall(classes, average="macro"),
-                "ece": MulticlassCalibrationError(classes, n_bins=15),
+                "macro_recall": MacroRecall(classes),
+                "ece": CalibrationError(classes),
             },
             # Grouping by what the first batch happens to give would merge top-1 and top-5.
             compute_groups=False,
@@ -196,8 +194,8 @@ class BirdModule(L.LightningModule):
         )
         steps = int(self.trainer.estimated_stepping_batches)
         epochs = max(1, self.trainer.max_epochs or 1)
-        warmup = min(steps - 1, round(self._optimizer.warmup_epochs * steps / epochs))
-        schedule = _warm_then_cosine(optimizer, max(0, warmup), steps)
+        warmup = min(steps // 2, round(self._optimizer.warmup_epochs * steps / epochs))
+        schedule = _warm_then_cosine(optimizer, warmup, steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

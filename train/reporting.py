@@ -1,6 +1,7 @@
 """What is said on stderr, above all what goes wrong: one line of it."""
 
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -13,6 +14,11 @@ from pydantic import ValidationError
 from wandb.errors import Error as WandbError
 
 from ..runtime.errors import BirdedgeError
+from .mistyped import did_you_mean, is_setting
+from .settings import Settings
+
+# Hydra's answer to a setting that is not there; what it advises makes it refused by its name alone.
+_NOT_THERE = re.compile(r"Could not override '(?P<name>[^']+)'\.\s+To append to your config .*")
 
 # Of Lightning: the run's folder is there before it and not empty, and PyTorch has moved on.
 _IDLE_WARNINGS = (
@@ -50,8 +56,7 @@ def one_line_errors() -> Iterator[None]:
     except ValidationError as error:
         _end(_wrong_settings(error), 2)
     except HydraException as error:
-        # Where Hydra looked for its files is of no use to a person who mistyped a setting.
-        _end(str(error).partition("Config search path")[0], 2)
+        _end(_without_wrong_advice(str(error)), 2)
     except OmegaConfBaseException as error:
         _end(_with_its_name(error), 2)
     except MisconfigurationException as error:
@@ -68,6 +73,14 @@ def _without_traceback(error: BirdedgeError) -> str:
     return str(error).rpartition(f"{type(error).__name__}: ")[2]
 
 
+def _without_wrong_advice(message: str) -> str:
+    """Hydra's message, without how to add a setting that nothing uses."""
+    if (wrong := _NOT_THERE.match(message)) and not is_setting(name := wrong["name"]):
+        return f"there is no setting {name}{did_you_mean(name)}"
+    # Where Hydra looked for its files is of no use to a person who mistyped one.
+    return message.partition("Config search path")[0]
+
+
 def _with_its_name(error: OmegaConfBaseException) -> str:
     """The message alone, which may name but the last part of a setting's name."""
     message, name = str(error).partition("full_key")[0], error.full_key
@@ -75,8 +88,11 @@ def _with_its_name(error: OmegaConfBaseException) -> str:
 
 
 def _wrong_settings(error: ValidationError) -> str:
-    group = [error.title.lower()] if error.title else []
-    return "; ".join(
-        f"{'.'.join(str(part) for part in (*group, *problem['loc']))}: {problem['msg']}"
-        for problem in error.errors()
-    )
+    # The groups stand in the whole configuration under their names.
+    group = [] if error.title == Settings.__name__ else [error.title.lower()]
+    told = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in (*group, *problem["loc"]))
+        hint = did_you_mean(name) if problem["type"] == "extra_forbidden" else ""
+        told.append(f"{name}: {problem['msg']}{hint}")
+    return "; ".join(told)

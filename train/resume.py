@@ -1,6 +1,7 @@
 """Going on with an interrupted run, to the same result as if nothing had happened."""
 
 import csv
+import io
 import re
 import shutil
 from collections.abc import Iterator
@@ -9,12 +10,16 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 
 from ..runtime.bundle import sha256
+from ..runtime.durable import atomic_write
 from ..runtime.errors import CheckpointError
+from .reporting import say
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 
@@ -23,6 +28,35 @@ _MAY_CHANGE = re.compile(
     r"resume|data\.(root|workers)|model\.(init_from|init_labels)|distill\.teachers|wandb\..*"
     r"|trainer\.(accelerator|devices|strategy|precision)"
 )
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Checkpoints are written whole or not at all, and outlast a power cut.
+
+    Lightning's own are written in the system's folder for temporary files and, where that is on
+    another disk, copied over the last one: a run that was killed meanwhile had none to go on from.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write a run's state.
+
+        Args:
+            checkpoint: the state.
+            path: of the file; its folder is made.
+            storage_options: not used.
+
+        Raises:
+            OSError: there is no room for it, or it may not be written.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Of a full disk torch's own writer says nothing that a person could read.
+        state = io.BytesIO()
+        torch.save(checkpoint, state)
+        with atomic_write(path, to_disk=True) as draft:
+            draft.write_bytes(state.getbuffer())
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -51,12 +85,19 @@ class BestCheckpoint(ModelCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the score to beat, with the weights that reached it."""
-        earlier = self._resume.with_name(BEST) if self._resume else None
-        if earlier is None or not earlier.is_file():
+        if self._resume is None:
+            return
+        earlier = self._resume.with_name(BEST)
+        if not earlier.is_file():
+            say(
+                f"warning: {earlier}, the best epoch so far, is missing; the best one to come is "
+                f"kept, or {self._resume.name} if there is none to come"
+            )
             return
         best = Path(str(self.dirpath)) / BEST
         if earlier.resolve() != best.resolve():
-            shutil.copyfile(earlier, best)
+            with atomic_write(best) as draft:
+                shutil.copyfile(earlier, draft)
         here = {
             "dirpath": self.dirpath,
             "best_model_path": str(best),
@@ -83,7 +124,8 @@ class LastCheckpoint(ModelCheckpoint):
 class EarlierMetrics(Callback):
     """The figures of the epochs before the interruption, in the record of the run that goes on.
 
-    Lightning begins that record anew, so they are read before, and written first.
+    Lightning begins that record anew, so they are read before, and written first: at once, or a run
+    that has no epoch left, or that ends in its next one, would lose them.
 
     Args:
         resume: the checkpoint that the run goes on from.
@@ -94,15 +136,31 @@ class EarlierMetrics(Callback):
         record = resume.with_name(ExperimentWriter.NAME_METRICS_FILE) if resume else None
         if record is not None and record.is_file():
             with record.open(encoding="utf-8", newline="") as file:
-                self._rows = list(csv.DictReader(file))
+                rows = list(csv.DictReader(file))
+            # An epoch that was not ended is trained, and noted, again.
+            self._rows = [row for row in rows if int(row["epoch"]) < first_epoch_of(resume)]
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Put them before what comes; an epoch that was not ended is trained, and noted, again."""
-        earlier = [row for row in self._rows if int(row["epoch"]) < trainer.current_epoch]
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Put them before what comes."""
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger) and trainer.is_global_zero:
-                noted = [{name: value for name, value in row.items() if value} for row in earlier]
-                logger.experiment.metrics[:0] = noted
+                logger.experiment.metrics[:0] = [
+                    {name: value for name, value in row.items() if value} for row in self._rows
+                ]
+                logger.save()
+
+
+class StaysStopped(Callback):
+    """A run that had stopped early is at its end, and is not trained further when it is resumed.
+
+    Lightning restores why it stopped, but asks only after each epoch.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """End before the first epoch."""
+        for stopping in trainer.early_stopping_callbacks:
+            if stopping.stopping_reason is not EarlyStoppingReason.NOT_STOPPED:
+                trainer.should_stop = True
 
 
 _NO_RUN = (
@@ -192,11 +250,23 @@ def resume_from(path: Path | None) -> Path | None:
     return checkpoint
 
 
+def first_epoch_of(resume: Path | None) -> int:
+    """Number of the epoch that a run goes on with; of one that was cut off, that one again.
+
+    Args:
+        resume: the checkpoint that the run goes on from, if it does from one.
+    """
+    if resume is None:
+        return 0
+    # "epoch" beside it is the one that was just ended, or the one that had just begun.
+    return int(_read(resume)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+
+
 def _read(checkpoint: Path) -> dict[str, Any]:
     """What Lightning wrote; the weights stay on the disk until they are asked for."""
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        whole = "callbacks" in state and "state_dict" in state
+        whole = {"callbacks", "loops", "state_dict"} <= state.keys()
     # Its reader, its pickles and the system each raise errors of their own.
     except Exception as error:
         raise CheckpointError(_NO_RUN.format(checkpoint)) from error

@@ -118,6 +118,7 @@ class Loop(BaseModel):
         monitor: the figure by which the best epoch is chosen.
         patience: epochs without a better one before the end; 0 never stops early.
         ema_decay: of the averaged weights that are validated and kept; 0 keeps the last ones.
+        ema_warmup: begin that average with less decay; see `averaging`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, title="trainer")
@@ -133,6 +134,7 @@ class Loop(BaseModel):
     monitor: Literal["val/top1", "val/top5", "val/macro_recall", "val/ece", "val/loss"] = "val/top1"
     patience: NonNegativeInt = 10
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    ema_warmup: bool = True
 
     @field_validator("devices", "strategy")
     @classmethod
@@ -200,11 +202,12 @@ class Settings(BaseModel):
         name: of the run.
         seed: of all that is random, but for which photos are held out.
         resume: a run's folder, or one of its checkpoints, to go on from.
-        quantization_aware: see `SimulatedInt8`.
-        preprocess: what `normalised_as` completes to a `Preprocess`.
+        quantization_aware: see `SimulatedInt8`. Epochs are judged as rounded; what is kept of them
+            is measured in float.
+        preprocess: what `normalised_as` completes to a `Preprocess`, in RGB.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", title="")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -219,6 +222,15 @@ class Settings(BaseModel):
     distill: Distill
     trainer: Loop
     wandb: Wandb
+
+    @field_validator("preprocess")
+    @classmethod
+    def _in_rgb(cls, preprocess: dict[str, Any]) -> dict[str, Any]:
+        # Views, teachers and the model hub's weights are: with another order on the device alone,
+        # a network would be validated on colours that it did not learn.
+        if preprocess.get("color_order", "RGB") != "RGB":
+            raise ValueError("networks are trained on color_order=RGB; leave it out")
+        return preprocess
 
     @classmethod
     def of(cls, config: DictConfig) -> Self:

@@ -12,12 +12,7 @@ import lightning as L
 import torch
 import wandb
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import (
-    Callback,
-    EarlyStopping,
-    EMAWeightAveraging,
-    RichProgressBar,
-)
+from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
@@ -26,6 +21,7 @@ from ..runtime.errors import DataError
 from ..runtime.labels import Label
 from ..runtime.preprocess import Preprocess
 from .ancestors import may_have_learned
+from .averaging import averaging
 from .checkpoint import CheckpointInfo, Provenance, describe, save_checkpoint
 from .data import Batch, BirdData
 from .distill import Distillation, load_teacher
@@ -50,6 +46,9 @@ from .resume import (
     EarlierMetrics,
     LastCheckpoint,
     SameSettings,
+    StaysStopped,
+    WholeFiles,
+    first_epoch_of,
     resume_from,
 )
 from .settings import Distill, Loop, Settings, Wandb
@@ -66,7 +65,8 @@ class Trained:
 
     Attributes:
         checkpoint: the safetensors file to compress or to distil from.
-        metrics: figures of the kept weights, such as ``val/top1``.
+        metrics: figures of the kept weights, such as ``val/top1``: those in the checkpoint, in
+            float, after quantization-aware training too.
     """
 
     checkpoint: Path
@@ -107,6 +107,7 @@ def run(config: DictConfig, folder: Path) -> Trained:
         box_margin=photos.box_margin,
         split_seed=photos.split_seed,
         seed=settings.seed,
+        first_epoch=first_epoch_of(resume),
     )
     if data.val_photos:
         _warn_of_leaks(settings, digest)
@@ -134,7 +135,10 @@ def run(config: DictConfig, folder: Path) -> Trained:
     checkpoint = folder / "checkpoint.safetensors"
     with _recorded(settings.wandb):
         trainer.fit(module, data, ckpt_path=resume, weights_only=False)
-        _take_best(trainer, module)
+        _take_best(trainer, module, resume)
+        if int8 is not None:
+            # What is written, and measured, is the network as it is used: in float.
+            int8.remove()
         info = CheckpointInfo(
             architecture=settings.model.name,
             model_args=settings.model.args,
@@ -147,11 +151,11 @@ def run(config: DictConfig, folder: Path) -> Trained:
             metrics = _measure_best(module, data, settings.trainer.accelerator)
         except Exception:
             # A test photo, which is read here for the first time, must not cost what was learned.
-            _keep(checkpoint, module, int8, info)
+            save_checkpoint(checkpoint, network, info)
             again = f"; resume={folder} measures them" if (folder / LAST).is_file() else ""
             say(f"{checkpoint} is whole, but without figures{again}")
             raise
-        _keep(checkpoint, module, int8, info.model_copy(update={"metrics": metrics}))
+        save_checkpoint(checkpoint, network, info.model_copy(update={"metrics": metrics}))
         _sum_up(logger, metrics)
     return Trained(checkpoint, metrics)
 
@@ -241,11 +245,12 @@ def _trainer(
     if validate:
         callbacks.append(BestCheckpoint(folder, loop.monitor, loop.mode, resume))
     if validate and loop.patience:
-        callbacks.append(EarlyStopping(loop.monitor, mode=loop.mode, patience=loop.patience))
+        stopping = EarlyStopping(loop.monitor, mode=loop.mode, patience=loop.patience)
+        callbacks += [stopping, StaysStopped()]
     # stdout is for the path of the checkpoint alone.
     callbacks += [LastCheckpoint(folder), RichProgressBar(console_kwargs={"stderr": True})]
     if loop.ema_decay:
-        callbacks.append(EMAWeightAveraging(decay=loop.ema_decay))
+        callbacks.append(averaging(loop.ema_decay, warmup=loop.ema_warmup))
     try:
         return L.Trainer(
             default_root_dir=folder,
@@ -259,6 +264,7 @@ def _trainer(
             deterministic=loop.deterministic,
             logger=logger,
             callbacks=callbacks,
+            plugins=WholeFiles(),
             log_every_n_steps=10,
             enable_model_summary=False,
             num_sanity_val_steps=0,
@@ -284,15 +290,17 @@ def _logger(config: DictConfig, settings: Wandb, folder: Path) -> list[Logger]:
 
 @contextmanager
 def _recorded(settings: Wandb) -> Iterator[None]:
-    """End W&B's record with what is done here, and Ctrl-C as Ctrl-C."""
+    """End W&B's record with what is done here, and how it ended; and Ctrl-C as Ctrl-C."""
+    exit_code = 1
     try:
         yield
+        exit_code = 0
     except SystemExit as end:  # Lightning's answer to it
         raise KeyboardInterrupt from end
     finally:
         # Or whatever this process does next, a sweep or a compression, is written into its record.
         if settings.mode != "disabled":
-            wandb.finish()
+            wandb.finish(exit_code)
 
 
 def _sum_up(loggers: list[Logger], metrics: dict[str, float]) -> None:
@@ -302,9 +310,11 @@ def _sum_up(loggers: list[Logger], metrics: dict[str, float]) -> None:
             logger.experiment.summary.update(metrics)
 
 
-def _take_best(trainer: L.Trainer, module: BirdModule) -> None:
+def _take_best(trainer: L.Trainer, module: BirdModule, resume: Path | None) -> None:
     """Load the best weights into the module."""
-    best = trainer.checkpoint_callback.best_model_path  # type: ignore[union-attr]
+    # A resumed run with no epoch left to train wrote none: what it goes on from holds the average,
+    # and Lightning has put the raw weights of the last step into the module.
+    best = trainer.checkpoint_callback.best_model_path or resume  # type: ignore[union-attr]
     if best:  # none after no epoch at all
         state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
         module.load_state_dict(state)
@@ -323,15 +333,6 @@ def _measure_best(module: BirdModule, data: BirdData, accelerator: str) -> dict[
     if data.test_photos:
         figures |= dict(judge.test(module, data, verbose=False)[0])
     return {name: round(float(value), 5) for name, value in figures.items()}
-
-
-def _keep(
-    checkpoint: Path, module: BirdModule, int8: SimulatedInt8 | None, info: CheckpointInfo
-) -> None:
-    """Write the network as it is used: in float."""
-    if int8 is not None:
-        int8.remove()
-    save_checkpoint(checkpoint, module.network, info)
 
 
 def _provenance(

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from disks import little_space
 from omegaconf import DictConfig
 from torch import Tensor
 
 from birdedge.runtime.errors import CheckpointError
 from birdedge.train.checkpoint import load_checkpoint
 from birdedge.train.module import BirdModule
+from birdedge.train.resume import WholeFiles
 from birdedge.train.train import run
 
 Configure = Callable[..., DictConfig]
@@ -71,21 +73,29 @@ def noted(folder: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize(
-    ("step", "accumulate"),
+    ("step", "accumulate", "workers"),
     [
-        (STEPS_PER_EPOCH, 1),
-        (STEPS_PER_EPOCH + 1, 1),
-        (2 * STEPS_PER_EPOCH, 1),
-        (2, 2),  # two steps an epoch
-        (3, 2),
+        (STEPS_PER_EPOCH, 1, 0),
+        (STEPS_PER_EPOCH + 1, 1, 0),
+        (STEPS_PER_EPOCH + 1, 1, 2),
+        (2 * STEPS_PER_EPOCH, 1, 0),
+        (2, 2, 0),  # two steps an epoch
+        (3, 2, 2),
     ],
 )
 def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
-    tree: Path, tmp_path: Path, configured: Configure, cut_off, step: int, accumulate: int
+    tree: Path,
+    tmp_path: Path,
+    configured: Configure,
+    cut_off,
+    step: int,
+    accumulate: int,
+    workers: int,
 ) -> None:
     whole, first, second = tmp_path / "whole", tmp_path / "first", tmp_path / "second"
     mixing = ("augment.mixup=0.4", f"trainer.accumulate={accumulate}")
     run(configured(tree, *mixing), whole)
+    mixing = (*mixing, f"data.workers={workers}")
 
     cut_off(step, RuntimeError("power cut"))
     with pytest.raises(RuntimeError, match="power cut"):
@@ -111,6 +121,41 @@ def test_a_run_resumed_where_it_lies_ends_with_the_same_weights(
 
     assert differing(all_weights(whole), all_weights(folder)) == []
     assert noted(folder) == noted(whole)
+
+
+def test_a_run_that_was_cut_off_while_it_wrote_goes_on_from_what_it_had_written_before(
+    tree: Path, tmp_path: Path, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, folder = tmp_path / "whole", tmp_path / "run"
+    run(configured(tree, "trainer.epochs=2"), whole)
+    write, written = Path.write_bytes, []
+
+    def cut_short(self: Path, state: bytes) -> None:
+        written.append(self)
+        if len(written) == 4:  # the best epoch and the last one, twice
+            write(self, bytes(state[:1000]))
+            raise RuntimeError("power cut")
+        write(self, state)
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power cut"):
+        patch.setattr(Path, "write_bytes", cut_short)
+        run(configured(tree, "trainer.epochs=2"), folder)
+    assert {file.parent for file in written} == {folder}
+    assert torch.load(folder / "last.ckpt", weights_only=False)["epoch"] == 0
+    run(configured(tree, "trainer.epochs=2", f"resume={folder}"), folder)
+
+    assert differing(all_weights(whole), all_weights(folder)) == []
+
+
+def test_a_full_disk_is_named_and_leaves_the_last_state_as_it_was(tmp_path: Path) -> None:
+    last = tmp_path / "last.ckpt"
+    WholeFiles().save_checkpoint({"epoch": 0}, last)
+
+    with little_space(), pytest.raises(OSError, match="too large"):
+        WholeFiles().save_checkpoint({"weights": torch.zeros(100_000)}, last)
+
+    assert torch.load(last, weights_only=True) == {"epoch": 0}
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
 def test_ctrl_c_ends_a_run_as_an_interruption_that_can_be_resumed(

@@ -11,10 +11,13 @@ import wandb
 from omegaconf import DictConfig
 
 from birdedge.compress.photos import Photos
-from birdedge.runtime.errors import CheckpointError
+from birdedge.runtime.errors import CheckpointError, TrainingError
+from birdedge.train.augment import Augment
 from birdedge.train.checkpoint import load_checkpoint
+from birdedge.train.data import BirdData
 from birdedge.train.layouts import read_dataset, split_by_class
 from birdedge.train.model import network_of
+from birdedge.train.module import BirdModule, Optimizer
 from birdedge.train.precision import Precision
 from birdedge.train.train import run
 
@@ -53,15 +56,22 @@ def test_a_network_learns_in_every_precision(
     assert trained.metrics["test/top1"] >= 0.75  # chance is a third
 
 
-def test_a_quantization_aware_run_leaves_a_plain_network(
+def test_a_quantization_aware_run_leaves_a_plain_network_and_tells_its_figures(
     tree: Path, tmp_path: Path, configured: Configure
 ) -> None:
     settings = ("quantization_aware=true", "trainer.epochs=6")
     trained = run(configured(tree, *settings), tmp_path / "run")
 
     info, weights = load_checkpoint(trained.checkpoint)
-    network_of(info, weights)
-    assert info.metrics["test/top1"] >= 0.75  # of the rounded network; chance is a third
+    assert info.metrics["test/top1"] >= 0.75  # chance is a third
+    module = BirdModule(network_of(info, weights), 3, info.preprocess, Augment(), Optimizer())
+    judge = L.Trainer(
+        accelerator="cpu", logger=False, enable_checkpointing=False, enable_model_summary=False,
+        enable_progress_bar=False,
+    )  # fmt: skip
+    data = BirdData(read_dataset(tree), info.preprocess, Augment(), batch_size=8, workers=0)
+    found = judge.test(module, data, verbose=False)[0]
+    assert info.metrics["test/loss"] == pytest.approx(found["test/loss"], abs=1e-5)
 
 
 def test_pictures_are_normalised_as_for_the_checkpoint_that_training_begins_with(
@@ -236,6 +246,25 @@ def test_a_network_is_measured_where_it_was_trained(
     run(configured(tree, "trainer.epochs=1"), tmp_path / "run")
 
     assert asked == ["cpu", "cpu"]
+
+
+def test_wandb_records_whether_a_run_failed(
+    tree: Path, tmp_path: Path, configured: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, finish = [], wandb.finish
+    settings = ("wandb.mode=offline", "trainer.epochs=1")
+
+    def noting(exit_code: int | None = None) -> None:
+        ended.append(exit_code)
+        finish(exit_code)
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(wandb, "finish", noting)
+    with pytest.raises(TrainingError):
+        run(configured(tree, *settings, "optimizer.lr=1e30"), tmp_path / "diverges")
+    run(configured(tree, *settings), tmp_path / "learns")
+
+    assert ended == [1, 0]
 
 
 def test_wandb_records_offline_with_neither_key_nor_network(
