@@ -105,7 +105,8 @@ def _open_stdout() -> None:
     """
     if sys.stdout is None:
         raise OSError("standard output is closed")
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    # Not what stands in for it, as in tests.
+    if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
         raw = _StandardOutput(sys.stdout.fileno(), "w", closefd=False)
         sys.stdout = io.TextIOWrapper(
             # Unbuffered, where that is wanted.
