@@ -9,8 +9,9 @@ from pathlib import Path
 from ..runtime.errors import DataError
 from ..runtime.labels import Label, names_of
 from ..runtime.preprocess import read_image
+from ..runtime.sources import is_hidden
 from ..runtime.sources.images import PICTURE_SUFFIXES
-from ..train.layouts import Photo, is_hidden
+from ..train.layouts import Photo
 from ..train.provenance import data_digest
 
 
@@ -67,7 +68,7 @@ def read_photos(folder: Path) -> Photos:
         raise DataError(f"{folder}: no such folder")
     root = folder / "test" if (folder / "test").is_dir() else folder
     pictures = _pictures(root.glob("*/*"))
-    sorted_ = {path: path.parent.name for path in pictures if not is_hidden(path.parent)}
+    sorted_ = {path: path.parent.name for path in pictures if not is_hidden(path.parent.name)}
     if sorted_:
         return Photos(folder.name, root, tuple(sorted_), tuple(sorted_.values()))
     alone = tuple(_pictures(root.glob("*")))
@@ -120,5 +121,5 @@ def _plain(name: str) -> str:
 
 def _pictures(paths: Iterator[Path]) -> Iterator[Path]:
     for path in sorted(paths):
-        if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path):
+        if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path.name):
             yield path

@@ -138,33 +138,33 @@ def new_bundle(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     It lies in a hidden folder beside the final one, so that the rename is atomic; after an error or
     an interruption nothing of that remains, and an older bundle is where it was. What was killed
-    is cleared away by the next one for the same place.
+    meanwhile is cleared away by the next one for the same place.
 
     Raises:
         BundleError: the place is taken and is not to be, or cannot be written to.
     """
     folder = folder.resolve()  # a link stays one
-    _clear_up(folder)
     check_place(folder, overwrite=overwrite)
     # Named before it is made: an interruption right after finds it.
     workshop = folder.with_name(f".{folder.name}-{os.urandom(4).hex()}{_WORKSHOP}")
     draft = workshop / _NEW
     try:
         try:
-            draft.mkdir(parents=True)
-        except OSError as error:
-            raise BundleError(f"cannot write to {folder.parent}: {error.strerror}") from error
-        with _held(workshop):
-            yield draft
-            draft.chmod(0o755)
-            # A folder cannot be renamed over another; the older one steps aside for that moment.
-            if folder.exists():
-                folder.rename(workshop / _OLD)
-            draft.rename(folder)
+            try:
+                draft.mkdir(parents=True)
+            except OSError as error:
+                raise BundleError(f"cannot write to {folder.parent}: {error.strerror}") from error
+            with _held(workshop):
+                yield draft
+                draft.chmod(0o755)
+                # A folder cannot be renamed over another; the older one steps aside meanwhile.
+                if folder.exists():
+                    folder.rename(workshop / _OLD)
+                draft.rename(folder)
+        finally:
+            _dissolve(workshop, folder)
     except OSError as error:
         raise BundleError(f"cannot write bundle {folder}: {error.strerror or error}") from error
-    finally:
-        _dissolve(workshop, folder)
 
 
 def check_place(folder: Path, *, overwrite: bool = False) -> None:
@@ -174,6 +174,7 @@ def check_place(folder: Path, *, overwrite: bool = False) -> None:
         BundleError: it is taken and is not to be, is no bundle's, or cannot be written to.
     """
     folder = folder.resolve()
+    _clear_up(folder)
     if folder.exists():
         if not overwrite:
             raise BundleError(f"{folder} exists already; choose another --out, or use --force")
@@ -228,6 +229,7 @@ def _clear_up(folder: Path) -> None:
 
 def _dissolve(workshop: Path, folder: Path) -> None:
     """Remove a workshop; an older bundle that stepped aside and was not replaced goes back."""
-    if (workshop / _OLD).exists() and not folder.exists():
+    # The new one is still there where it has not taken the old one's place.
+    if (workshop / _NEW).exists() and (workshop / _OLD).exists() and not folder.exists():
         (workshop / _OLD).rename(folder)
     shutil.rmtree(workshop, ignore_errors=True)

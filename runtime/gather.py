@@ -11,15 +11,7 @@ from urllib.parse import urlsplit
 
 from .credentials import without_credentials
 from .errors import ImageError, SourceError
-from .sources import (
-    Frame,
-    Picture,
-    exists,
-    from_frames,
-    is_pattern,
-    is_url,
-    unreadable,
-)
+from .sources import Frame, Picture, exists, from_frames, is_pattern, is_url, unreadable
 from .sources.ahead import read_ahead
 from .sources.images import (
     SPECIAL,
@@ -64,7 +56,10 @@ def gather(
             was waited for (an address, a pipe, standard input) cannot be read.
         named: those that somebody named, and no glob; all if not given. Only they may be pipes.
     """
-    for spec in specs:
+    for number, spec in enumerate(specs):
+        # Not even begun: each would be given its least time.
+        if number and deadline is not None and time.monotonic() >= deadline:
+            return
         try:
             if named is not None and spec not in named and is_special(Path(spec)):
                 raise SourceError(f"{spec}: {SPECIAL}")

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from ..runtime.errors import DataError
 from ..runtime.labels import Label
+from ..runtime.sources import is_hidden
 from ..runtime.texts import what_is_wrong
 
 T = TypeVar("T")
@@ -90,19 +91,14 @@ def _read_tree(root: Path) -> Dataset:
 
 def _class_folders(part: Path) -> list[str]:
     folders = (path for path in part.glob("*") if path.is_dir())
-    return sorted(folder.name for folder in folders if not is_hidden(folder))
+    return sorted(folder.name for folder in folders if not is_hidden(folder.name))
 
 
 def _tree_photos(part: Path, classes: tuple[str, ...]) -> Iterator[Photo]:
     for label, name in enumerate(classes):
         for path in sorted((part / name).glob("*")):
-            if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path):
+            if path.suffix.lower() in PICTURE_SUFFIXES and not is_hidden(path.name):
                 yield Photo(path, label)
-
-
-def is_hidden(path: Path) -> bool:
-    """Whether a program left it for itself: ``.ipynb_checkpoints``, macOS's ``._robin.jpg``."""
-    return path.name.startswith(".")
 
 
 def _read_cub(root: Path) -> Dataset:

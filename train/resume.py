@@ -138,10 +138,11 @@ class EarlierMetrics(Callback):
             with record.open(encoding="utf-8", newline="") as file:
                 rows = list(csv.DictReader(file))
             # An epoch that was not ended is trained, and noted, again.
-            self._rows = [row for row in rows if int(row["epoch"]) < first_epoch_of(resume)]
+            first = first_epoch_of(resume)
+            self._rows = [row for row in rows if int(row["epoch"]) < first]
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Put them before what comes."""
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Put them before what comes, right after Lightning has deleted them."""
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger) and trainer.is_global_zero:
                 logger.experiment.metrics[:0] = [
@@ -169,6 +170,9 @@ _NO_RUN = (
 )
 
 _PHOTOS = "digest of the training photos"
+
+_AS_IT_WAS = {"trainer.ema_warmup": False}
+"""What runs did before there was a setting for it."""
 
 
 class SameSettings(Callback):
@@ -205,6 +209,8 @@ class SameSettings(Callback):
             CheckpointError: one was changed.
         """
         state_dict = _read(resume)["callbacks"].get(self.state_key, {})
+        if state_dict:
+            state_dict = {**_AS_IT_WAS, **state_dict}
         if state_dict.get(_PHOTOS, self._settings[_PHOTOS]) != self._settings[_PHOTOS]:
             raise CheckpointError(
                 f"data.root={self._root} holds other training photos than the run to resume "

@@ -116,6 +116,11 @@ def is_pattern(text: str) -> bool:
     return any(mark in text for mark in "*?[")
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a program left it for itself: ``.ipynb_checkpoints``, macOS's ``._robin.jpg``."""
+    return name.startswith(".")
+
+
 def exists(path: Path | str) -> bool:
     """Whether there is such a file or folder; no name is too long or too strange to ask for."""
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises for names that cannot be

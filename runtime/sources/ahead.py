@@ -12,6 +12,7 @@ T = TypeVar("T")
 
 # A camera that hangs in its driver is left behind; the thread ends with the process.
 _PATIENCE_SECONDS = 2.0
+_PATIENCE_INTERRUPTED = 0.3
 
 _ROUND_SECONDS = 0.2
 """How long it may take until a stop is heard."""
@@ -107,7 +108,8 @@ class _Reader(Generic[T]):
             if self._failure is not None:
                 raise self._failure
         except KeyboardInterrupt:
-            patience = 0.0  # the process ends
+            # Time to say goodbye to a camera, of which some give few sessions.
+            patience = _PATIENCE_INTERRUPTED
             raise
         finally:
             with self._changed:

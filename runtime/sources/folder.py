@@ -16,8 +16,8 @@ from watchfiles import Change, watch
 
 from ..errors import ImageError, SourceError
 from ..preprocess import read_image
-from . import Frame
-from .images import PICTURE_SUFFIXES, is_hidden
+from . import Frame, is_hidden
+from .images import PICTURE_SUFFIXES
 
 _PATIENCE_SECONDS = 10.0
 """A picture that is being uploaded cannot be read yet; one that stays as it is never will be."""

@@ -13,7 +13,7 @@ from PIL import Image
 from ..credentials import without_credentials
 from ..errors import ImageError, SourceError
 from ..preprocess import read_image
-from . import Picture, unreadable
+from . import Picture, is_hidden, unreadable
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".avif"}
@@ -82,11 +82,6 @@ def _passed_over(counts: dict[str, int]) -> str:
         kinds = " and ".join(foreign)
         told.append(f"{kinds} passed over (birdedge cannot read them; convert them to JPEG)")
     return ", ".join(told)
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a program left a file or folder for itself."""
-    return name.startswith(".")
 
 
 def _refused(errors: list[OSError]) -> Iterator[Picture]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import is_pattern
+from . import is_hidden, is_pattern
 
 _DEEP = re.compile(r"((?:.*?/)??)\*\*(?:/+\*\*)*(?:/+(.*))?", re.DOTALL)
 """What stands before the first ``**`` and after it; several in a row say no more than one."""
@@ -36,14 +36,14 @@ def _matching(pattern: str) -> Iterator[str]:
         yield from _found(pattern)
     elif not deep[2]:
         # All there is in a folder: the folder.
-        yield from _found(deep[1]) if deep[1] else _matching("*")
+        yield from _found(deep[1]) if deep[1] else _without_links(_matching("*"))
     else:
         closed: list[str] = []
         for place in _walked(deep[1], closed):
             found = _matching(glob.escape(place) + deep[2])
             # A link that is asked for by its name is meant.
-            links = is_pattern(deep[2].rpartition("/")[2])
-            yield from (name for name in found if not (links and _is_link_to_folder(name)))
+            by_name = not is_pattern(deep[2].rstrip("/").rpartition("/")[2])
+            yield from found if by_name else _without_links(found)
         yield from closed
 
 
@@ -61,7 +61,7 @@ def _walked(start: str, closed: list[str]) -> Iterator[str]:
 
     for top in _found(start) if start else ["."]:
         for place, folders, _ in os.walk(top, onerror=note):
-            folders[:] = [name for name in folders if not name.startswith(".")]
+            folders[:] = [name for name in folders if not is_hidden(name)]
             inside = os.path.join(place, "")  # noqa: PTH118 - with a slash at its end
             yield inside if start else inside.removeprefix("./")
 
@@ -85,5 +85,6 @@ def _is_folder(name: str) -> bool:
     return os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises for names that cannot be
 
 
-def _is_link_to_folder(name: str) -> bool:
-    return Path(name).is_symlink() and _is_folder(name)
+def _without_links(names: Iterator[str]) -> Iterator[str]:
+    """All but links to folders."""
+    return (name for name in names if not (Path(name).is_symlink() and _is_folder(name)))

@@ -82,3 +82,24 @@ def test_the_source_is_closed_when_nobody_wants_more() -> None:
 
     assert closed.wait(20)
     assert "frames" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("read", [lambda items: read_ahead(items, 2), read_newest])
+def test_who_is_interrupted_closes_the_camera_first(read) -> None:
+    """The process ends at once afterwards: what the other thread has not done by then is not."""
+    closed = []
+
+    def camera() -> Generator[int, None, None]:
+        try:
+            for number in range(10_000):
+                time.sleep(0.01)
+                yield number
+        finally:
+            closed.append(True)
+
+    frames = read(camera())
+    next(frames)
+    with pytest.raises(KeyboardInterrupt):
+        frames.throw(KeyboardInterrupt)
+
+    assert closed

@@ -318,6 +318,20 @@ def test_an_interruption_between_two_renames_leaves_one_bundle(
     assert list(copy.parent.iterdir()) == [copy]
 
 
+def test_an_older_bundle_that_was_replaced_does_not_come_back(tmp_path: Path) -> None:
+    """What was killed while it removed that, after all was done."""
+    place = tmp_path / "model"
+    rest = tmp_path / ".model-0123abcd.draft" / "old"
+    rest.mkdir(parents=True)
+    (rest / MANIFEST).write_text("{}")
+
+    with new_bundle(place) as draft:
+        (draft / "file").write_text("newest")
+
+    assert (place / "file").read_text() == "newest"
+    assert list(tmp_path.iterdir()) == [place]
+
+
 def test_what_was_killed_is_cleared_away_by_the_next(tmp_path: Path) -> None:
     place = tmp_path / "model"
     killed = (

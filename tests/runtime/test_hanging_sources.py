@@ -112,6 +112,16 @@ def test_so_many_seconds_bound_a_source_that_hangs(
     assert seconds < 3 + SOON
 
 
+def test_so_many_seconds_bound_many_videos_that_hang(start: Start, serve: Serve) -> None:
+    url = serve(hang).replace("bird.png", "feeder.mp4")
+
+    process = start(*8 * [url], "--seconds", 2)
+    seconds, lines, _ = took(process)
+
+    assert (len(lines), process.returncode) == (1, 1)
+    assert seconds < 2 + SOON
+
+
 def test_a_server_that_hangs_holds_no_picture_back(start: Start, serve: Serve, draw: Draw) -> None:
     process = start(draw("0.png"), serve(hang))
     killed = threading.Timer(4 * SOON, process.kill)

@@ -301,6 +301,20 @@ def test_a_run_from_before_photos_were_noted_is_resumed(
     assert "test/top1" in run(configured(tree, "trainer.epochs=1", resume), tmp_path / "on").metrics
 
 
+def test_a_run_from_before_averages_warmed_up_goes_on_without(
+    tree: Path, tmp_path: Path, configured: Configure
+) -> None:
+    run(configured(tree, "trainer.epochs=1", "trainer.ema_warmup=false"), tmp_path / "run")
+    last = torch.load(tmp_path / "run" / "last.ckpt", weights_only=False)
+    del last["callbacks"]["SameSettings"]["trainer.ema_warmup"]
+    torch.save(last, tmp_path / "run" / "last.ckpt")
+
+    resume = f"resume={tmp_path / 'run'}"
+    with pytest.raises(CheckpointError, match=r"trainer\.ema_warmup is True and was False"):
+        run(configured(tree, "trainer.epochs=1", resume), tmp_path / "on")
+    run(configured(tree, "trainer.epochs=1", "trainer.ema_warmup=false", resume), tmp_path / "on")
+
+
 def test_a_run_from_before_settings_were_kept_is_resumed(
     tree: Path, tmp_path: Path, configured: Configure
 ) -> None:
