@@ -94,7 +94,7 @@ def test_a_compression_that_is_killed_leaves_no_half_bundle(
 
     def killed(draft: Path, _: object) -> None:
         drafts.extend(path for path in tmp_path.iterdir() if path.suffix != ".work")
-        assert draft in drafts
+        assert draft.parent in drafts
         os.kill(os.getpid(), signal.SIGTERM)
 
     handler = signal.getsignal(signal.SIGTERM)
