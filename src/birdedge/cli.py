@@ -67,8 +67,7 @@ def main() -> None:
     """Run the command line: exit code 0 all well, 1 something failed, 2 wrong usage."""
     # Looking for plugins, Pydantic reads the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")
-    # Imports make many objects and no garbage; looking for some takes a tenth of a short run.
-    gc.set_threshold(50_000)
+    # Nor is there any to look for at the end.
     atexit.register(gc.freeze)
     _open_stderr()
     try:
